@@ -1,0 +1,1 @@
+"""How Sallyport is put on a machine: configurations to copy, and the stand-in edge for development."""

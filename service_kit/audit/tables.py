@@ -1,0 +1,115 @@
+"""The audit tables and the triggers that make them append-only (data-model 2.6).
+
+Personal data stands in `audit_pii`, outside the hash chain, so that it can be erased without
+breaking the chain: the chain covers a salted commitment to it.
+"""
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy.schema import SchemaItem
+
+from service_kit.audit.events import ActorType, AuditScope, Outcome, Severity
+from service_kit.db.columns import BigInt, JsonText, UtcDateTime, one_of
+
+
+class AuditTables:
+    """The audit tables of one service."""
+
+    def __init__(self, metadata: MetaData) -> None:
+        self.events = Table("audit_events", metadata, *_event_columns(), sqlite_strict=True)
+        self.pii = Table(
+            "audit_pii",
+            metadata,
+            Column("event_id", Text, ForeignKey("audit_events.id"), primary_key=True),
+            Column("salt", Text, nullable=False),
+            Column("actor_email", Text, nullable=False),
+            Column("actor_name", Text, nullable=False),
+            Column("ip", Text, nullable=False),
+            Column("user_agent", Text, nullable=False),
+            Column("details_pii", JsonText, nullable=False),
+            sqlite_strict=True,
+        )
+        self.heads = Table(
+            "audit_chain_heads",
+            metadata,
+            Column("chain", Text, primary_key=True),
+            Column("seq", BigInt, nullable=False),
+            Column("hash", Text, nullable=False),
+            sqlite_strict=True,
+        )
+
+
+def _event_columns() -> tuple[SchemaItem, ...]:
+    return (
+        Column("chain", Text, primary_key=True),
+        Column("chain_seq", BigInt, primary_key=True, autoincrement=False),
+        Column("id", Text, nullable=False),
+        Column("pair_id", Text, nullable=True),
+        Column("scope", Text, nullable=False),
+        Column("event", Text, nullable=False),
+        Column("event_version", BigInt, nullable=False),
+        Column("action", Text, nullable=False),
+        Column("severity", Text, nullable=False),
+        Column("outcome", Text, nullable=False),
+        Column("actor_type", Text, nullable=False),
+        Column("actor_id", Text, nullable=False),
+        Column("actor_role", Text, nullable=False),
+        Column("target_type", Text, nullable=False),
+        Column("target_id", Text, nullable=False),
+        Column("resource_type", Text, nullable=False),
+        Column("resource_id", Text, nullable=False),
+        Column("organization_id", Text, nullable=True),
+        Column("request_id", Text, nullable=False),
+        Column("session_ref", Text, nullable=True),
+        Column("justification_code", Text, nullable=True),
+        Column("reason", Text, nullable=False),
+        Column("ticket_ref", Text, nullable=False),
+        Column("predicate_digest", Text, nullable=True),
+        Column("predicate_shape", Text, nullable=True),
+        Column("row_count", BigInt, nullable=True),
+        Column("page_no", BigInt, nullable=True),
+        Column("details", JsonText, nullable=False),
+        Column("pii_commitment", Text, nullable=False),
+        Column("occurred_at", UtcDateTime, nullable=False),
+        Column("prev_hash", Text, nullable=False),
+        Column("hash", Text, nullable=False),
+        UniqueConstraint("id"),
+        one_of("scope", AuditScope),
+        one_of("severity", Severity),
+        one_of("outcome", Outcome),
+        one_of("actor_type", ActorType),
+        CheckConstraint("(scope = 'tenant') = (organization_id IS NOT NULL)", name="scope_organization"),
+        CheckConstraint("severity = 'CRITICAL' OR predicate_digest IS NULL", name="predicate_is_critical"),
+        Index("ix_audit_events_time", "occurred_at", "id"),
+        Index("ix_audit_events_organization", "organization_id", "occurred_at", "id"),
+        Index("ix_audit_events_actor", "actor_id", "occurred_at"),
+        Index("ix_audit_events_event", "event", "occurred_at"),
+        Index("ix_audit_events_resource", "resource_type", "resource_id", "occurred_at"),
+        Index("ix_audit_events_pair", "pair_id"),
+    )
+
+
+def append_only_ddl(dialect: str) -> tuple[str, ...]:
+    """The statements, for a migration, that forbid changing or removing an audit row by any SQL."""
+    return _POSTGRES if dialect == "postgresql" else _SQLITE
+
+
+_SQLITE = (
+    """CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events
+       BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END""",
+    """CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
+       BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END""",
+    # INSERT OR REPLACE and ON CONFLICT DO UPDATE slip past the two triggers above.
+    """CREATE TRIGGER audit_events_no_overwrite BEFORE INSERT ON audit_events
+       WHEN EXISTS (SELECT 1 FROM audit_events
+                    WHERE id = NEW.id OR (chain = NEW.chain AND chain_seq = NEW.chain_seq))
+       BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END""",
+)
+
+_POSTGRES = (
+    """CREATE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN RAISE EXCEPTION 'audit_events is append-only'; END $$""",
+    """CREATE TRIGGER audit_events_no_change BEFORE UPDATE OR DELETE ON audit_events
+       FOR EACH ROW EXECUTE FUNCTION audit_events_append_only()""",
+    """CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events
+       FOR EACH STATEMENT EXECUTE FUNCTION audit_events_append_only()""",
+)

@@ -1,0 +1,94 @@
+"""Opening a database with the settings that make money and audit safe on it.
+
+SQLite gets two engines, because a transaction that reads first and writes later loses its snapshot
+under contention whatever the busy timeout says: writers begin IMMEDIATE on a pool of one, readers
+are query-only. PostgreSQL gets one engine with hard time limits on locks and statements.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+SQLITE_BUSY_MS: Final = 5000
+_SQLITE_READERS: Final = 4
+_POSTGRES_POOL: Final = 10
+_POSTGRES_SETTINGS: Final = {
+    "lock_timeout": "3s",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "15s",
+    "timezone": "UTC",
+}
+_SQLITE_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # audit and money: a commit that was answered survives a power cut
+    f"busy_timeout={SQLITE_BUSY_MS}",
+    "foreign_keys=ON",
+    "recursive_triggers=ON",  # INSERT OR REPLACE fires the append-only triggers too
+    "trusted_schema=OFF",
+    "cell_size_check=ON",
+)
+
+
+class DatabaseUrlError(ValueError):
+    """A database URL that names neither SQLite nor PostgreSQL."""
+
+
+def parse_database_url(value: str) -> URL:
+    """The URL with our driver filled in. Raises DatabaseUrlError; the text never repeats a password."""
+    try:
+        url = make_url(value)
+    except ArgumentError as error:
+        raise DatabaseUrlError("is not a database URL") from error
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    backend = url.get_backend_name()
+    if backend not in drivers:
+        raise DatabaseUrlError("must begin with sqlite:/// or postgresql://")
+    if backend == "sqlite" and not url.database:
+        raise DatabaseUrlError("must name a file: sqlite:///data/name.db")
+    return url.set(drivername=drivers[backend])
+
+
+def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    """The engines for writing and for reading; on PostgreSQL they are the same."""
+    if url.get_backend_name() == "sqlite":
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        write = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", query_only=False)
+        read = _sqlite_engine(url, size=_SQLITE_READERS, begin="BEGIN", query_only=True)
+        return write, read
+    engine = create_async_engine(
+        url,
+        pool_size=_POSTGRES_POOL,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"server_settings": _POSTGRES_SETTINGS, "timeout": 5},
+    )
+    return engine, engine
+
+
+def _sqlite_engine(url: URL, *, size: int, begin: str, query_only: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        url, poolclass=AsyncAdaptedQueuePool, pool_size=size, max_overflow=0, pool_timeout=10
+    )
+
+    def on_connect(dbapi_connection: Any, _record: object) -> None:
+        # Python 3.11's sqlite3 opens transactions by itself unless it is told not to.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        for pragma in _SQLITE_PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        if query_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", on_begin)
+    return engine

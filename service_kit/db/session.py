@@ -1,0 +1,130 @@
+"""Sessions: one transaction each, a type that can read and a type that can also write.
+
+The commit stands here and nowhere else. A repository takes the narrowest session it needs, so that
+a function that only reads cannot be handed the power to write.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Executable, RowMapping, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from service_kit.db.engine import open_engines, parse_database_url
+from service_kit.errors import UnavailableError
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+class ReadSession:
+    """A transaction that only reads."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._connection.dialect.name
+
+    async def rows(self, query: Executable) -> Sequence[RowMapping]:
+        return (await self._connection.execute(query)).mappings().all()
+
+    async def first(self, query: Executable) -> RowMapping | None:
+        return (await self._connection.execute(query)).mappings().first()
+
+    async def scalar(self, query: Executable) -> Any:
+        return (await self._connection.execute(query)).scalar()
+
+
+class WriteSession(ReadSession):
+    """A transaction that may write; it commits when the block that opened it ends well."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self._after_commit: list[Callable[[], None]] = []
+
+    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> int:
+        """Run a statement; the number of rows it touched."""
+        return (await self._connection.execute(statement, parameters)).rowcount
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call back once the transaction is durable; never when it is rolled back."""
+        self._after_commit.append(callback)
+
+    def run_after_commit(self) -> None:
+        for callback in self._after_commit:
+            callback()
+
+
+class Database:
+    """A service's own database. Nothing else in the house opens a connection."""
+
+    def __init__(self, write: AsyncEngine, read: AsyncEngine) -> None:
+        self._write = write
+        self._read = read
+
+    @classmethod
+    def open(cls, url: str) -> "Database":
+        """Prepare engines for a URL; no connection is made yet. Raises DatabaseUrlError."""
+        return cls(*open_engines(parse_database_url(url)))
+
+    @property
+    def write_engine(self) -> AsyncEngine:
+        """For the migration runner only."""
+        return self._write
+
+    @property
+    def dialect(self) -> str:
+        return self._write.dialect.name
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """A read-only transaction. Raises UnavailableError when the database does not answer."""
+        with _translated():
+            async with self._read.connect() as connection, connection.begin():
+                if self.dialect == "postgresql":
+                    await connection.execute(text("SET TRANSACTION READ ONLY"))
+                yield ReadSession(connection)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """A transaction that commits when the block ends without an exception.
+
+        Raises UnavailableError when the database does not answer; then nothing was written.
+        """
+        with _translated():
+            async with self._write.connect() as connection, connection.begin():
+                session = WriteSession(connection)
+                yield session
+            session.run_after_commit()
+
+    async def ping(self) -> None:
+        """Prove that the database answers, for readiness. Raises UnavailableError."""
+        async with self.read() as session, asyncio.timeout(2):
+            await session.scalar(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self._write.dispose()
+        if self._read is not self._write:
+            await self._read.dispose()
+
+
+class _translated:  # noqa: N801 - reads as a word in `with _translated():`
+    """Turns "the database is away" into one error; a broken rule (IntegrityError) passes untouched."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, IntegrityError):
+            return
+        away = isinstance(
+            error, OperationalError | InterfaceError | PoolTimeoutError | ConnectionError | TimeoutError
+        )
+        if away or (isinstance(error, DBAPIError) and error.connection_invalidated):
+            raise UnavailableError("DATABASE_UNAVAILABLE", "The database does not answer") from error

@@ -1,0 +1,1 @@
+"""The signed internal identity: who asks, in which role, for which service."""

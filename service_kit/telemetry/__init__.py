@@ -1,0 +1,1 @@
+"""What a process tells the people who run it: log lines and metrics."""

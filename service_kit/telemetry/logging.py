@@ -1,0 +1,75 @@
+"""JSON log lines, with everything that looks like a credential taken out before it is written."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final, TextIO
+
+import structlog
+
+Logger = structlog.stdlib.BoundLogger
+
+_SECRET_NAMES: Final = re.compile(
+    r"token(?!_id)|cookie|secret|password|authorization|assertion", re.IGNORECASE
+)
+# A compact JWS, our own bearer secrets, and Cloudflare's service-token secrets (access-facts 1.7).
+_SECRET_TEXT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:enr_|cfast_)[\w-]{8,}|inv_\w{26}_\w{26}")
+
+
+def configure_logging(service: str, *, stream: TextIO | None = None, level: int = logging.INFO) -> None:
+    """Set up the process's log once, in `main`: one JSON object a line, on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            lambda _logger, _name, event: {"service": service, **event},
+            redact,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    _route_library_logs(stream or sys.stderr, service)
+
+
+def redact(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace what is named or shaped like a credential with `***`."""
+    for key, value in event.items():
+        if _SECRET_NAMES.search(key):
+            event[key] = "***"
+        elif isinstance(value, str):
+            event[key] = _SECRET_TEXT.sub("***", value)
+    return event
+
+
+def get_logger(name: str) -> Logger:
+    """A logger that names its module."""
+    logger: Logger = structlog.get_logger(logger=name)
+    return logger
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Libraries log too, and aiohttp's parser quotes the offending bytes: redact those as well."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._render = structlog.processors.JSONRenderer()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        event = {"service": self._service, "logger": record.name, "level": record.levelname.lower()}
+        return str(self._render(None, "", {**event, "event": _SECRET_TEXT.sub("***", text)}))
+
+
+def _route_library_logs(stream: TextIO, service: str) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_RedactingFormatter(service))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.access").disabled = True

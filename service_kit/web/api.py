@@ -1,0 +1,190 @@
+"""The route registry: a service's endpoints as a table of values.
+
+Each row says who may call, what comes in, what goes out and what can go wrong. The same table makes
+the aiohttp routes, the permission check before each handler and the OpenAPI document, so that none
+of them can forget a row (R-081).
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from service_kit.errors import (
+    BadRequestError,
+    FieldProblem,
+    ForbiddenError,
+    UnprocessableError,
+    UnsupportedMediaError,
+)
+from service_kit.identity.model import InternalIdentity, Permission, Scope, roles_with
+from service_kit.web.guard import IDENTITY, origin_of
+from service_kit.web.problems import REQUEST_ID, Handler
+
+MOST_BODY_BYTES: Final = 64 * 1024
+
+
+class Audience(StrEnum):
+    """Who may call, where no single permission decides."""
+
+    OPERATOR = "operator"
+    """Any active operator; the handler or page checks more."""
+    PERSON = "identity"
+    """Any person whom Access proved, operator or not."""
+
+
+Access = Permission | Audience | Scope
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOrigin:
+    """Where a request came from, as the sidecar vouched for it; kept in audit rows."""
+
+    request_id: str
+    ip: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authorised request: the caller, and input that fits its schema."""
+
+    request: web.Request
+    actor: InternalIdentity
+    origin: RequestOrigin
+    body: Any = None
+    query: Any = None
+
+    def path(self, name: str) -> str:
+        return self.request.match_info[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A result that needs another status or further headers."""
+
+    body: BaseModel | None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Result = BaseModel | Reply | web.StreamResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the registry. `errors` lists the codes that the caller must expect."""
+
+    method: str
+    path: str
+    access: Access
+    handler: Callable[[Call], Awaitable[Result]]
+    summary: str
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    returns: type[BaseModel] | None = None
+    status: int = 200
+    errors: tuple[str, ...] = ()
+    page: bool = False
+    """An HTML page: no part of the OpenAPI document."""
+
+
+def mount(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
+    """Register every endpoint behind its access check."""
+    for endpoint in endpoints:
+        app.router.add_route(endpoint.method, endpoint.path, _guarded(endpoint))
+
+
+def _guarded(endpoint: Endpoint) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        actor = request[IDENTITY]
+        require_access(actor, endpoint.access)
+        call = Call(
+            request=request,
+            actor=actor,
+            origin=RequestOrigin(request[REQUEST_ID], *origin_of(request)),
+            query=_read_query(request, endpoint.query) if endpoint.query else None,
+            body=await _read_body(request, endpoint.body) if endpoint.body else None,
+        )
+        return _respond(await endpoint.handler(call), endpoint)
+
+    return handle
+
+
+def require_access(actor: InternalIdentity, access: Access) -> None:
+    """Raise ForbiddenError unless the caller is whom the endpoint serves."""
+    match access:
+        case Permission():
+            if not actor.may(access):
+                raise permission_denied(access)
+        case Audience.OPERATOR:
+            if not actor.is_operator:
+                raise ForbiddenError("PERMISSION_DENIED", "Only operators may do this")
+        case Audience.PERSON:
+            if actor.scope is not None:
+                raise ForbiddenError("PERMISSION_DENIED", "Only people may do this")
+        case Scope():
+            if actor.scope is not access:
+                raise ForbiddenError("PERMISSION_DENIED", "Only the sidecar may do this")
+
+
+def permission_denied(permission: Permission) -> ForbiddenError:
+    """The refusal that names the permission and the roles that hold it."""
+    roles = [role.value for role in roles_with(permission)]
+    return ForbiddenError(
+        "PERMISSION_DENIED", "Permission denied", extra={"permission": permission.value, "roles": roles}
+    )
+
+
+def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    given: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name in given:
+            raise BadRequestError("QUERY_INVALID", f"The parameter {name[:40]!r} is given more than once")
+        if value:
+            given[name] = value
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise BadRequestError("QUERY_INVALID", "A query parameter is wrong", fields=_fields(error)) from None
+
+
+async def _read_body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    if not request.can_read_body:
+        raw = b"{}"  # an endpoint whose members are all optional may be called with no body at all
+    elif request.content_type == "application/json":
+        raw = await request.read()
+    else:
+        raise UnsupportedMediaError("UNSUPPORTED_MEDIA_TYPE", "Send application/json")
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        if any(details["type"] == "json_invalid" for details in error.errors(include_input=False)):
+            raise BadRequestError("MALFORMED_JSON", "The body is not JSON") from None
+        raise UnprocessableError("VALIDATION_FAILED", "A field is wrong", fields=_fields(error)) from None
+
+
+def _fields(error: ValidationError) -> tuple[FieldProblem, ...]:
+    return tuple(
+        FieldProblem(
+            pointer="".join(f"/{part}" for part in details["loc"]),
+            code=details["type"].upper(),
+            message=details["msg"].removeprefix("Value error, "),
+        )
+        for details in error.errors(include_input=False, include_url=False)
+    )
+
+
+def _respond(result: Result, endpoint: Endpoint) -> web.StreamResponse:
+    if isinstance(result, web.StreamResponse):
+        return result
+    reply = result if isinstance(result, Reply) else Reply(result, endpoint.status)
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **reply.headers}
+    if reply.body is None:
+        return web.Response(status=reply.status, headers=headers)
+    text = json.dumps(reply.body.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+    return web.Response(status=reply.status, text=text, content_type="application/json", headers=headers)

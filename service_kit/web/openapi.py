@@ -1,0 +1,123 @@
+"""The OpenAPI 3.1 document of a service, made from its endpoint table and nothing else."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service_kit.web.api import Endpoint
+from service_kit.web.problems import PROBLEM_JSON
+
+_REF: Final = "#/components/schemas/{model}"
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["type", "status", "error", "code"],
+    "properties": {
+        "type": {"type": "string", "description": "urn:problem:<code in kebab-case>"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "error": {"type": "string", "description": "For people; stable where a client depends on it."},
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "requestId": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def openapi_document(title: str, version: str, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """The document for every endpoint that is not a page."""
+    rows = [endpoint for endpoint in endpoints if not endpoint.page]
+    models = {model for row in rows for model in (row.body, row.query, row.returns) if model}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    references, definitions = models_json_schema(
+        [(model, _mode(model, rows)) for model in ordered], ref_template=_REF
+    )
+    schemas: dict[Any, Any] = {model: reference for (model, _), reference in references.items()}
+    paths: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, schemas)
+    return {
+        "openapi": "3.1.1",
+        "info": {"title": title, "version": version},
+        "paths": paths,
+        "components": {"schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM}},
+    }
+
+
+def _mode(model: type[BaseModel], rows: list[Endpoint]) -> Any:
+    return "serialization" if any(row.returns is model for row in rows) else "validation"
+
+
+def _operation(row: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(row),
+        "summary": row.summary,
+        "x-permission": row.access.value,
+        "parameters": _path_parameters(row) + _query_parameters(row),
+        "responses": {
+            str(row.status): _success(row, schemas),
+            "default": {
+                "description": "Refused; codes: " + (", ".join(row.errors) or "see the conventions"),
+                "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        },
+    }
+    if row.body is not None:
+        content = {"application/json": {"schema": schemas[row.body]}}
+        operation["requestBody"] = {"required": _is_required(row.body), "content": content}
+    return operation
+
+
+def _is_required(body: type[BaseModel]) -> bool:
+    return any(field.is_required() for field in body.model_fields.values())
+
+
+def _success(row: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
+    if row.returns is None:
+        return {"description": "Done"}
+    return {"description": "Done", "content": {"application/json": {"schema": schemas[row.returns]}}}
+
+
+def _operation_id(row: Endpoint) -> str:
+    words = re.sub(r"[^a-zA-Z0-9]+", " ", row.path).split()
+    return row.method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
+
+
+def _path_parameters(row: Endpoint) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)[^}]*}", row.path)
+    ]
+
+
+def _query_parameters(row: Endpoint) -> list[dict[str, Any]]:
+    if row.query is None:
+        return []
+    schema = row.query.model_json_schema(ref_template=_REF)
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _inline(details, schema)}
+        for name, details in schema["properties"].items()
+    ]
+
+
+def _inline(details: Any, schema: dict[str, Any]) -> Any:
+    """Put enum definitions in place: a parameter's schema has no `$defs` of its own."""
+    if isinstance(details, dict):
+        if "$ref" in details:
+            return schema["$defs"][details["$ref"].rsplit("/", 1)[1]]
+        return {name: _inline(value, schema) for name, value in details.items()}
+    return [_inline(value, schema) for value in details] if isinstance(details, list) else details
