@@ -67,7 +67,6 @@ class Reason(StrEnum):
     UPSTREAM_TIMEOUT = "upstream_timeout"
     # the process itself
     MISCONFIGURED = "misconfigured"
-    DRAINING = "draining"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -317,14 +316,6 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "Unset LOCAL_DEV_ADMIN_EMAIL and ALLOW_DEV_ADMIN_AUTH, or set APP_ENV=development.",
         plain=True,
     ),
-    Reason.DRAINING: Answer(
-        503,
-        "DRAINING",
-        "Shutting down",
-        "This sidecar is stopping and takes no new requests.",
-        "Repeat the request: another sidecar answers.",
-        retry_after=1,
-    ),
     Reason.INTERNAL_ERROR: Answer(
         500,
         "INTERNAL_ERROR",
@@ -347,6 +338,13 @@ class Refusal(Exception):  # noqa: N818 - the term of this house; it is an outco
         self.reason = reason
         self.detail = detail
         self.headers = headers or {}
+        self.route = ""
+        self.role = ""
+
+    def at(self, route: str, role: str = "") -> "Refusal":
+        """Note for the decision log how far the request came."""
+        self.route, self.role = route, role
+        return self
 
     @property
     def answer(self) -> Answer:

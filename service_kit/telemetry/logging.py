@@ -48,7 +48,7 @@ def redact(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Muta
 
 def get_logger(name: str) -> Logger:
     """A logger that names its module."""
-    logger: Logger = structlog.get_logger(logger=name)
+    logger: Logger = structlog.get_logger(logger_name=name)
     return logger
 
 

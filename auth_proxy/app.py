@@ -1,0 +1,234 @@
+"""The sidecar's composition root: settings in, a running sidecar out.
+
+Its parameters are the test seams: settings, clock, metrics registry. Nothing else in the package
+builds one part out of another.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from auth_proxy.access.errors import RefreshOutcome
+from auth_proxy.access.key_set import RemoteKeySet
+from auth_proxy.access.key_source import HttpKeySource
+from auth_proxy.access.verifier import AccessVerifier, VerifierPolicy
+from auth_proxy.decision_log import DecisionLog, ProxyMetrics
+from auth_proxy.gate import Gate, Pipeline
+from auth_proxy.ops import access_keys_check, build_ops_app, roster_check, signing_check
+from auth_proxy.pipeline.admit import AdmitPolicy
+from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
+from auth_proxy.pipeline.authorize import Authorizer
+from auth_proxy.pipeline.screen import ScreenPolicy
+from auth_proxy.pipeline.vouch import Voucher
+from auth_proxy.roster.activity import BatchedActivity
+from auth_proxy.roster.admin_link import AdminLink
+from auth_proxy.roster.enrollment import FeedEnrollment
+from auth_proxy.roster.feed import FeedRoster
+from auth_proxy.roster.open import NoActivity, NoEnrollment, OpenRoster
+from auth_proxy.roster.source import Activity, Enrollment, Roster
+from auth_proxy.routes import BUILT_IN, RouteTable, Target, frontend_route
+from auth_proxy.settings import ProxySettings
+from auth_proxy.transport.listener import GateServer, require_c_parser
+from auth_proxy.transport.relay import Relay
+from service_kit.clock import Clock, SystemClock
+from service_kit.identity.keys import load_signing_keys
+from service_kit.identity.model import Role
+from service_kit.identity.signing import IdentitySigner
+from service_kit.settings import Listen
+from service_kit.telemetry.logging import get_logger
+from service_kit.web.ops import ReadinessCheck
+from service_kit.web.service_url import ServiceUrl
+from service_kit.web.serving import Site, serving
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A sidecar that runs: what its two listeners answer with, and its metrics."""
+
+    gate: GateServer
+    ops: web.Application
+    metrics: ProxyMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Operators:
+    """Everything that knows about operators, from one source."""
+
+    roster: Roster
+    enrollment: Enrollment
+    activity: Activity
+    checks: tuple[ReadinessCheck, ...] = ()
+
+
+async def run(settings: ProxySettings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then drain. Raises PortInUseError or KeyFileError before serving."""
+    async with running(settings) as sidecar:
+        sites = [
+            Site("ops", settings.ops_listen, sidecar.ops),
+            Site("gate", settings.listen, sidecar.gate),
+        ]
+        async with serving(sites, drain_seconds=settings.drain_seconds):
+            await stop.wait()
+
+
+@asynccontextmanager
+async def running(
+    settings: ProxySettings, *, clock: Clock | None = None, registry: CollectorRegistry | None = None
+) -> AsyncIterator[Sidecar]:
+    """A sidecar with its background work started; nothing listens yet."""
+    require_c_parser()
+    clock = clock or SystemClock()
+    registry = registry or CollectorRegistry()
+    metrics = ProxyMetrics(registry)
+    signer = _signer(settings, clock)
+    async with contextlib.AsyncExitStack() as stack:
+        keys = await _keys(settings, clock, metrics, stack)
+        operators = await _operators(settings, signer, clock, metrics, stack)
+        relay = Relay(_upstreams(settings), scheme=_scheme(settings), trusted=_trusted(settings))
+        await relay.start()
+        stack.push_async_callback(relay.close)
+        gate = Gate(_pipeline(settings, keys, operators, signer, clock), relay, DecisionLog(metrics), clock)
+        checks = [access_keys_check(keys), signing_check(signer), *operators.checks]
+        ops = build_ops_app(registry, checks, signer)
+        if settings.dev_gate_is_open:
+            _log.warning("development_gate_open", meaning="everybody on this machine is an operator")
+        yield Sidecar(GateServer(gate, gate.refuse_unparsed), ops, metrics)
+
+
+def _signer(settings: ProxySettings, clock: Clock) -> IdentitySigner:
+    keys = load_signing_keys(settings.signing_key_file)
+    return IdentitySigner(lambda: keys, clock, issuer=settings.issuer)
+
+
+async def _keys(
+    settings: ProxySettings, clock: Clock, metrics: ProxyMetrics, stack: contextlib.AsyncExitStack
+) -> RemoteKeySet:
+    source = HttpKeySource(
+        settings.certs_url, clock=clock, insecure_allow_loopback_http=settings.is_development
+    )
+    keys = RemoteKeySet(source, clock=clock, observer=_KeyMetrics(metrics))
+    metrics.keys.set_function(lambda: keys.key_count)
+    metrics.key_age.set_function(lambda: keys.age_seconds or 0)
+    await keys.start()
+    stack.push_async_callback(keys.close)
+    return keys
+
+
+async def _operators(
+    settings: ProxySettings,
+    signer: IdentitySigner,
+    clock: Clock,
+    metrics: ProxyMetrics,
+    stack: contextlib.AsyncExitStack,
+) -> _Operators:
+    kind, _, role = settings.roster_source.partition(":")
+    if kind == "open":
+        return _Operators(OpenRoster(Role(role)), NoEnrollment(), NoActivity())
+    link = AdminLink(_required(settings.admin_service), signer)
+    roster = FeedRoster(link, clock, _FeedMetrics(metrics), max_staleness=settings.roster_max_staleness)
+    activity = BatchedActivity(link, clock)
+    metrics.roster_age.set_function(lambda: roster.age_seconds)
+    # Closed in reverse: the last activity report still needs the link.
+    for part in (link, roster, activity):
+        await part.start()
+        stack.push_async_callback(part.close)
+    return _Operators(roster, FeedEnrollment(link, roster), activity, (roster_check(roster),))
+
+
+def _pipeline(
+    settings: ProxySettings, keys: RemoteKeySet, operators: _Operators, signer: IdentitySigner, clock: Clock
+) -> Pipeline:
+    return Pipeline(
+        admit_policy=AdmitPolicy(
+            hosts=frozenset(settings.admin_hosts), most_body_bytes=settings.max_body_bytes
+        ),
+        screen_policy=ScreenPolicy(allow_cookie=settings.allow_cookie),
+        authenticator=_authenticator(settings, keys, clock),
+        accepted_types=frozenset(settings.token_types),
+        authorizer=Authorizer(
+            routes=_routes(settings),
+            roster=operators.roster,
+            enrollment=operators.enrollment,
+            activity=operators.activity,
+            origins=settings.origins_by_host,
+        ),
+        voucher=Voucher(signer, clock, binding=settings.identity_binding),
+        is_misconfigured=settings.is_misconfigured,
+    )
+
+
+def _authenticator(
+    settings: ProxySettings, keys: RemoteKeySet, clock: Clock
+) -> Authenticator | InsecureDevAuthenticator:
+    if settings.dev_gate_is_open:
+        return InsecureDevAuthenticator(settings.dev_email, clock)
+    policy = VerifierPolicy(issuer=settings.issuer_url, leeway_seconds=settings.leeway_seconds)
+    audiences = frozenset(settings.audiences)
+    return Authenticator(AccessVerifier(policy, keys, clock), dict.fromkeys(settings.admin_hosts, audiences))
+
+
+def _routes(settings: ProxySettings) -> RouteTable:
+    built_in = BUILT_IN if settings.admin_service else ()
+    frontend = (frontend_route(),) if settings.upstream else ()
+    return RouteTable((*built_in, *frontend))
+
+
+def _upstreams(settings: ProxySettings) -> dict[Target, ServiceUrl]:
+    named = {
+        Target.ADMIN: settings.admin_service,
+        Target.TENANT: settings.tenant_service,
+        Target.FRONTEND: settings.upstream,
+    }
+    return {target: url for target, url in named.items() if url is not None}
+
+
+def _trusted(settings: ProxySettings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies)
+
+
+def _scheme(settings: ProxySettings) -> str:
+    origins = next(iter(settings.origins_by_host.values()))
+    return next(iter(origins), "https").partition("://")[0]
+
+
+def _required(url: ServiceUrl | None) -> ServiceUrl:
+    if url is None:
+        raise ValueError("ADMIN_SERVICE_URL is not set")
+    return url
+
+
+class _KeyMetrics:
+    def __init__(self, metrics: ProxyMetrics) -> None:
+        self._metrics = metrics
+
+    def refresh(self, outcome: RefreshOutcome) -> None:
+        self._metrics.key_refreshes.labels(outcome.value).inc()
+
+    def unknown_kid(self) -> None:
+        self._metrics.unknown_keys.inc()
+
+
+class _FeedMetrics:
+    def __init__(self, metrics: ProxyMetrics) -> None:
+        self._metrics = metrics
+
+    def connected(self) -> None:
+        self._metrics.roster_connected.set(1)
+
+    def disconnected(self) -> None:
+        self._metrics.roster_connected.set(0)
+
+    def changed(self, version: int, operators: int) -> None:
+        self._metrics.roster_version.set(version)
+        self._metrics.roster_operators.set(operators)
+
+
+__all__ = ["Listen", "Sidecar", "run", "running"]

@@ -1,0 +1,200 @@
+"""The one entry of every request: decide, write it down, forward it or render the refusal.
+
+There is no other way to an upstream (R-003, R-051), and no exemption by path, method or header. A
+failure to decide is a refusal.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aiohttp import web
+
+from auth_proxy.decision_log import Decision, DecisionLog
+from auth_proxy.pipeline.admit import METHODS, AdmitPolicy, admit
+from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
+from auth_proxy.pipeline.authorize import Authorizer
+from auth_proxy.pipeline.exchange import RawRequest, SignedGrant
+from auth_proxy.pipeline.identify import identify
+from auth_proxy.pipeline.screen import ScreenPolicy, screen
+from auth_proxy.pipeline.vouch import Voucher
+from auth_proxy.refusal_rendering import prefers_page, render
+from auth_proxy.refusals import Reason, Refusal
+from auth_proxy.transport.relay import Relay
+from service_kit.clock import Clock
+from service_kit.ids import IdFactory
+from service_kit.telemetry.logging import get_logger
+
+_RAY: Final = re.compile(r"[0-9a-f]{16}(-[A-Z]{3})?")
+_NO_ROUTE: Final = "-"
+_CLIENT_LEFT: Final = 499
+"""In the log only: the client left before it had an answer."""
+_MOST_UNREAD_BYTES: Final = 64 * 1024
+_UNREAD_SECONDS: Final = 1.0
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The steps in their order. What one returns is all that the next one gets."""
+
+    admit_policy: AdmitPolicy
+    screen_policy: ScreenPolicy
+    authenticator: Authenticator | InsecureDevAuthenticator
+    accepted_types: frozenset[str]
+    authorizer: Authorizer
+    voucher: Voucher
+    is_misconfigured: bool = False
+
+    async def decide(self, raw: RawRequest) -> SignedGrant:
+        """The signed grant of a request. Raises Refusal."""
+        if self.is_misconfigured:
+            raise Refusal(Reason.MISCONFIGURED)
+        inbound = admit(raw, self.admit_policy)
+        screened = screen(inbound, self.screen_policy)
+        verified = await self.authenticator.authenticate(screened)
+        person = identify(verified, accepted_types=self.accepted_types)
+        grant = await self.authorizer.authorize(person)
+        return self.voucher.vouch(grant)
+
+
+class Gate:
+    """Answers every request of the public listener."""
+
+    def __init__(self, pipeline: Pipeline, relay: Relay, log: DecisionLog, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._relay = relay
+        self._log = log
+        self._clock = clock
+        self._ids = IdFactory(clock)
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        started = self._clock.monotonic()
+        request_id = self._ids.new("req")
+        signed: SignedGrant | None = None
+        refusal: Refusal | None = None
+        status = _CLIENT_LEFT
+        try:
+            signed = await self._pipeline.decide(_raw(request))
+            response = await self._forward(signed, request, request_id)
+            status = response.status
+        except (asyncio.CancelledError, ConnectionError):
+            raise  # the client left; there is nobody to answer
+        except Exception as error:  # noqa: BLE001 - a failure to decide is a refusal
+            refusal = error if isinstance(error, Refusal) else _defect(error, request_id)
+            response = await self._refuse(refusal, request, request_id)
+            status = response.status
+        finally:
+            seconds = self._clock.monotonic() - started
+            decision = _decision(request, signed, refusal, request_id=request_id, status=status)
+            self._log.record(replace(decision, seconds=seconds))
+        return response
+
+    async def _forward(
+        self, signed: SignedGrant, request: web.BaseRequest, request_id: str
+    ) -> web.StreamResponse:
+        if signed.grant.person.screened.inbound.expects_continue:
+            _send_continue(request)
+        return await self._relay.forward(signed, request, request_id)
+
+    def refuse_unparsed(self, refusal: Refusal) -> web.StreamResponse:
+        """The answer to bytes that are no request."""
+        request_id = self._ids.new("req")
+        response = render(refusal, request_id, wants_page=False, navigates=False, method="")
+        decision = Decision(request_id, "-", _NO_ROUTE, reason=refusal.reason, detail=refusal.detail)
+        self._log.record(replace(decision, status=response.status))
+        return response
+
+    async def _refuse(
+        self, refusal: Refusal, request: web.BaseRequest, request_id: str
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer was sent; the connection must break")
+        headers = request.headers
+        fetch_mode = headers.get("Sec-Fetch-Mode", "")
+        wants_page = prefers_page(headers.get("Accept", ""), fetch_mode, headers.get("X-Requested-With", ""))
+        response = render(
+            refusal, request_id, wants_page=wants_page, navigates=wants_page, method=request.method
+        )
+        if request.can_read_body:
+            response.force_close()
+            await response.prepare(request)
+            await response.write_eof()
+            await _read_a_little(request)
+        return response
+
+
+def _decision(
+    request: web.BaseRequest,
+    signed: SignedGrant | None,
+    refusal: Refusal | None,
+    *,
+    request_id: str,
+    status: int,
+) -> Decision:
+    """What the log says of a request: as much as is proven, and nothing that the client chose."""
+    decision = Decision(
+        request_id=request_id,
+        method=request.method if request.method in METHODS else "-",
+        route=_NO_ROUTE,
+        status=status,
+        ray_id=_ray(request),
+    )
+    if refusal is not None:
+        decision = replace(
+            decision,
+            reason=refusal.reason,
+            detail=refusal.detail,
+            route=refusal.route or _NO_ROUTE,
+            role=refusal.role,
+        )
+    if signed is None:
+        return decision
+    grant = signed.grant
+    return replace(
+        decision,
+        route=grant.route.name,
+        role=grant.operator.role.value if grant.operator else "",
+        operator_id=grant.operator.id if grant.operator else "",
+        dropped_headers=grant.person.screened.dropped,
+    )
+
+
+def _ray(request: web.BaseRequest) -> str:
+    ray = request.headers.get("Cf-Ray", "")
+    return ray if _RAY.fullmatch(ray) else ""
+
+
+def _defect(error: Exception, request_id: str) -> Refusal:
+    _log.error("gate_failed", request_id=request_id, exc_info=error)
+    return Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
+
+
+def _raw(request: web.BaseRequest) -> RawRequest:
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    return RawRequest(
+        method=request.method,
+        target=request.raw_path,
+        version=(request.version.major, request.version.minor),
+        headers=request.raw_headers,
+        peer=peer[0] if isinstance(peer, tuple) and peer else "",
+    )
+
+
+def _send_continue(request: web.BaseRequest) -> None:
+    """Only now: a client that waits for this line has sent no byte of a body that may be refused."""
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def _read_a_little(request: web.BaseRequest) -> None:
+    """Read a bounded rest of a refused body, so that the refusal is not lost in a reset connection."""
+    read = 0
+    try:
+        async with asyncio.timeout(_UNREAD_SECONDS):
+            while read < _MOST_UNREAD_BYTES and not request.content.at_eof():
+                read += len(await request.content.readany())
+    except (TimeoutError, OSError, web.RequestPayloadError):
+        return

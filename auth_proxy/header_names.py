@@ -1,0 +1,150 @@
+"""Which headers mean what, by their letters and digits alone.
+
+Servers, CGI gateways and frameworks fold `X_Internal.Identity`, `x-internal-identity` and
+`HTTP_X_INTERNAL_IDENTITY` into one name; so a name is judged by what is left without punctuation.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+
+class HeaderKind(Enum):
+    """What becomes of a header that a client sent."""
+
+    ORDINARY = auto()
+    """Goes on."""
+    ASSERTION = auto()
+    """Cf-Access-Jwt-Assertion: the credential."""
+    CLAIMED_EMAIL = auto()
+    """Cf-Access-Authenticated-User-Email: on good requests too; compared, never believed (R-171)."""
+    ENROLLMENT = auto()
+    """x-admin-enrollment-token: consumed here."""
+    INTERNAL = auto()
+    """X-Internal-*: only the sidecar sets these (R-172)."""
+    IDENTITY = auto()
+    """Another system's identity header: dropped and counted."""
+    CREDENTIAL = auto()
+    """A secret that no upstream needs: dropped."""
+    REPLACED = auto()
+    """A statement about the client or the request that the sidecar makes itself."""
+    HOP_BY_HOP = auto()
+    """Meant for this connection only (RFC 9110 7.6.1)."""
+
+
+ASSERTION_NAME: Final = "cf-access-jwt-assertion"
+CLAIMED_EMAIL_NAME: Final = "cf-access-authenticated-user-email"
+ENROLLMENT_NAME: Final = "x-admin-enrollment-token"
+
+EXACT_NAMES: Final = {
+    HeaderKind.ASSERTION: ASSERTION_NAME,
+    HeaderKind.CLAIMED_EMAIL: CLAIMED_EMAIL_NAME,
+    HeaderKind.ENROLLMENT: ENROLLMENT_NAME,
+}
+"""Headers that count only in their one spelling."""
+
+_BY_LETTERS: Final = {
+    "cfaccessjwtassertion": HeaderKind.ASSERTION,
+    "cfaccessauthenticateduseremail": HeaderKind.CLAIMED_EMAIL,
+    "xadminenrollmenttoken": HeaderKind.ENROLLMENT,
+    **dict.fromkeys(
+        ("cfaccessclientid", "cfaccessclientsecret", "cfaccesstoken", "proxyauthorization"),
+        HeaderKind.CREDENTIAL,
+    ),
+    **dict.fromkeys(
+        (
+            "remoteuser",
+            "xuser",
+            "xuserid",
+            "xemail",
+            "xrole",
+            "xroles",
+            "xtenantid",
+            "xorgid",
+            "xadmin",
+            "xoriginaluser",
+            "xforwardeduser",
+            "xforwardedemail",
+            "xforwardedgroups",
+            "xforwardedpreferredusername",
+            "xforwardedaccesstoken",
+            "xpomeriumjwtassertion",
+            "xgoogiapjwtassertion",
+            "xaxtoken",
+        ),
+        HeaderKind.IDENTITY,
+    ),
+    **dict.fromkeys(
+        (
+            "forwarded",
+            "xrealip",
+            "trueclientip",
+            "xclientip",
+            "cfconnectingip",
+            "cfconnectingipv6",
+            "xrequestid",
+            "xcorrelationid",
+            "xhttpmethodoverride",
+            "xhttpmethod",
+            "xmethodoverride",
+            "xoriginalurl",
+            "xoriginaluri",
+            "xoriginalmethod",
+            "xoriginalhost",
+            "xrewriteurl",
+            "xhost",
+        ),
+        HeaderKind.REPLACED,
+    ),
+    **dict.fromkeys(
+        (
+            "connection",
+            "keepalive",
+            "proxyconnection",
+            "proxyauthenticate",
+            "te",
+            "trailer",
+            "trailers",
+            "transferencoding",
+            "upgrade",
+            "http2settings",
+            "expect",
+        ),
+        HeaderKind.HOP_BY_HOP,
+    ),
+}
+
+_BY_PREFIX: Final = (
+    ("xinternal", HeaderKind.INTERNAL),
+    ("xauthrequest", HeaderKind.IDENTITY),
+    ("xremote", HeaderKind.IDENTITY),
+    ("xwebauth", HeaderKind.IDENTITY),
+    ("xamznoidc", HeaderKind.IDENTITY),
+    ("xgoogauthenticated", HeaderKind.IDENTITY),
+    ("xmsclientprincipal", HeaderKind.IDENTITY),
+    ("xmstoken", HeaderKind.IDENTITY),
+    ("cfaccess", HeaderKind.CREDENTIAL),
+    ("xforwarded", HeaderKind.REPLACED),
+)
+
+# A client may not make the sidecar drop these by naming them in Connection: they frame the request
+# or are what the checks and the upstream rely on.
+UNTOUCHABLE: Final = frozenset(
+    {"host", "contentlength", "contenttype", "cookie", "origin", "authorization", "secfetchsite"}
+)
+
+
+def letters(name: str) -> str:
+    """The name's letters and digits in lower case, without a CGI prefix."""
+    folded = "".join(character for character in name.lower() if character.isalnum())
+    return folded[4:] if folded.startswith(("httpx", "httpcf")) else folded
+
+
+def kind_of(folded: str) -> HeaderKind:
+    """What a header is, by its folded name."""
+    known = _BY_LETTERS.get(folded)
+    if known is not None:
+        return known
+    for prefix, kind in _BY_PREFIX:
+        if folded.startswith(prefix):
+            return kind
+    return HeaderKind.ORDINARY

@@ -1,0 +1,169 @@
+"""Step 1, admit: only requests for one of our hosts that can be read in one way.
+
+It knows no token and no person. The host is checked before anything else (R-040); whatever two
+parsers could read differently is refused, never repaired, except that percent-encoding of
+unreserved characters is undone once, so that decision and upstream see the same bytes.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from auth_proxy.pipeline.exchange import Headers, Inbound, RawRequest
+from auth_proxy.refusals import Reason, Refusal
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# RFC 3986: pchar without ";", which some servers strip together with what follows it.
+_PATH: Final = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@%/\[\]]*")
+_QUERY: Final = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/?\[\]|^`{}\"<>\\]*")
+_ESCAPE: Final = re.compile(r"%(..?)?")
+_HEX_PAIR: Final = re.compile(r"[0-9A-Fa-f]{2}")
+_HEADER_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+# "/", "\", "%" and every control character change meaning when somebody decodes once more.
+_FORBIDDEN_BYTES: Final = frozenset({0x2F, 0x5C, 0x25, 0x7F, 0x2E, 0x3B, *range(0x20)})
+_HTTP_1_0: Final = (1, 0)
+_HTTP_1_1: Final = (1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitPolicy:
+    """The limits of a listener."""
+
+    hosts: frozenset[str]
+    most_target_bytes: int = 8 * 1024
+    most_headers: int = 100
+    most_header_bytes: int = 32 * 1024
+    most_body_bytes: int = 100 * 1024 * 1024
+
+
+def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
+    """The request in its one reading. Raises Refusal."""
+    host = _host(raw, policy)
+    _check_sizes(raw, policy)
+    headers = _headers(raw)
+    _check_method_and_version(raw)
+    path, target = _target(raw.target, host)
+    length, chunked = _framing(raw, headers, policy)
+    return Inbound(
+        method=raw.method,
+        host=host,
+        path=path,
+        target=target,
+        headers=headers,
+        peer=raw.peer,
+        has_body=chunked or bool(length),
+        content_length=length,
+        expects_continue=_expects_continue(headers, raw.version),
+    )
+
+
+def _host(raw: RawRequest, policy: AdmitPolicy) -> str:
+    """R-040: a foreign host learns nothing, not even that something is wrong with its request."""
+    given = [value for name, value in raw.headers if name.lower() == b"host"]
+    if not given or given[0].decode("latin-1").strip().lower() not in policy.hosts:
+        raise Refusal(Reason.HOST_UNKNOWN)
+    if len(given) > 1:
+        raise Refusal(Reason.HOST_AMBIGUOUS, "more than one Host header")
+    return given[0].decode("ascii").strip().lower()
+
+
+def _check_sizes(raw: RawRequest, policy: AdmitPolicy) -> None:
+    if len(raw.target) > policy.most_target_bytes:
+        raise Refusal(Reason.URI_TOO_LONG)
+    size = sum(len(name) + len(value) + 4 for name, value in raw.headers)
+    if len(raw.headers) > policy.most_headers or size > policy.most_header_bytes:
+        raise Refusal(Reason.HEADERS_TOO_LARGE)
+
+
+def _headers(raw: RawRequest) -> Headers:
+    headers = []
+    for name, value in raw.headers:
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise Refusal(Reason.HEADER_MALFORMED)
+        try:
+            headers.append((name.decode("ascii"), value.decode("utf-8").strip(" \t")))
+        except UnicodeDecodeError as error:
+            raise Refusal(Reason.HEADER_MALFORMED, "a value is not UTF-8") from error
+    return tuple(headers)
+
+
+def _check_method_and_version(raw: RawRequest) -> None:
+    if raw.version not in (_HTTP_1_0, _HTTP_1_1):
+        raise Refusal(Reason.REQUEST_MALFORMED, "version")
+    if raw.method not in METHODS:
+        raise Refusal(Reason.METHOD_UNSUPPORTED, headers={"Allow": ", ".join(sorted(METHODS))})
+
+
+def _target(target: str, host: str) -> tuple[str, str]:
+    for scheme in ("http://", "https://"):
+        # RFC 9112 3.2.2: an absolute-form target is allowed, but it must not name another host.
+        if target[: len(scheme)].lower() == scheme:
+            authority, slash, rest = target[len(scheme) :].partition("/")
+            if authority.lower() != host:
+                raise Refusal(Reason.HOST_AMBIGUOUS, "absolute form names another host")
+            target = slash + rest or "/"
+    path, mark, query = target.partition("?")
+    if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
+        raise Refusal(Reason.PATH_AMBIGUOUS, "characters")
+    canonical = _canonical_path(path)
+    _check_escapes(query)
+    return canonical, canonical + mark + query
+
+
+def _canonical_path(path: str) -> str:
+    canonical = _ESCAPE.sub(_decode_unreserved, path)
+    segments = canonical[1:].split("/")
+    if "//" in canonical or "." in segments or ".." in segments:
+        raise Refusal(Reason.PATH_AMBIGUOUS, "segments")
+    return canonical
+
+
+def _decode_unreserved(escape: re.Match[str]) -> str:
+    digits = escape.group(1) or ""
+    if not _HEX_PAIR.fullmatch(digits):
+        raise Refusal(Reason.PATH_AMBIGUOUS, "broken escape")
+    byte = int(digits, 16)
+    if byte in _FORBIDDEN_BYTES:
+        raise Refusal(Reason.PATH_AMBIGUOUS, "escape of a delimiter")
+    character = chr(byte)
+    return character if character in _UNRESERVED else f"%{digits.upper()}"
+
+
+def _check_escapes(query: str) -> None:
+    for escape in _ESCAPE.finditer(query):
+        if not _HEX_PAIR.fullmatch(escape.group(1) or ""):
+            raise Refusal(Reason.PATH_AMBIGUOUS, "broken escape in the query")
+
+
+def _framing(raw: RawRequest, headers: Headers, policy: AdmitPolicy) -> tuple[int | None, bool]:
+    """Content-Length and whether the body is chunked; anything that could be read twice is refused."""
+    by_letters = [(_letters(name), name.lower(), value) for name, value in headers]
+    lengths = [value for letters, _, value in by_letters if letters == "contentlength"]
+    codings = [value for letters, _, value in by_letters if letters == "transferencoding"]
+    plain = {"contentlength": "content-length", "transferencoding": "transfer-encoding"}
+    disguised = any(plain.get(letters, name) != name for letters, name, _ in by_letters)
+    if disguised or len(lengths) + len(codings) > 1:
+        raise Refusal(Reason.FRAMING_AMBIGUOUS)
+    if codings and (codings[0].lower() != "chunked" or raw.version == _HTTP_1_0):
+        raise Refusal(Reason.FRAMING_AMBIGUOUS, "transfer coding")
+    if not lengths:
+        return None, bool(codings)
+    if not _LENGTH.fullmatch(lengths[0]):
+        raise Refusal(Reason.FRAMING_AMBIGUOUS, "content length")
+    if int(lengths[0]) > policy.most_body_bytes:
+        raise Refusal(Reason.BODY_TOO_LARGE)
+    return int(lengths[0]), False
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def _expects_continue(headers: Headers, version: tuple[int, int]) -> bool:
+    expectations = [value.lower() for name, value in headers if name.lower() == "expect"]
+    if expectations and expectations != ["100-continue"]:
+        raise Refusal(Reason.FRAMING_AMBIGUOUS, "expectation")
+    return bool(expectations) and version == _HTTP_1_1

@@ -1,0 +1,79 @@
+"""Step 5, authorize: whether this person may send this request to this route.
+
+The roster is asked on every request (R-064); nothing about a person is remembered between two. An
+address is never a key: who presents a known address with another subject is refused (R-060).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from auth_proxy.pipeline.exchange import Grant, Person
+from auth_proxy.refusals import Reason, Refusal
+from auth_proxy.roster.source import Activity, Enrollment, OperatorEntry, Roster
+from auth_proxy.routes import SAFE_METHODS, Requirement, Route, RouteTable
+from service_kit.identity.model import OPERATOR_PERMISSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizer:
+    """Decides from the route table, the roster and the Origin header."""
+
+    routes: RouteTable
+    roster: Roster
+    enrollment: Enrollment
+    activity: Activity
+    origins: Mapping[str, frozenset[str]]
+
+    async def authorize(self, person: Person) -> Grant:
+        """Raises Refusal."""
+        route = self._route(person)
+        try:
+            self._check_origin(person)
+            operator = await self._operator(person, route)
+        except Refusal as refusal:
+            raise refusal.at(route.name) from None
+        if operator is not None:
+            _check_permission(operator, route)
+            self.activity.seen(operator.id)
+        return Grant(person, route, operator, self.roster.version)
+
+    def _route(self, person: Person) -> Route:
+        inbound = person.screened.inbound
+        found = self.routes.find(inbound.path, inbound.method)
+        if isinstance(found, Route):
+            if person.screened.upgrade is not None:
+                raise Refusal(Reason.UPGRADE_NOT_ALLOWED)
+            return found
+        if not found:
+            raise Refusal(Reason.ROUTE_NOT_FOUND)
+        raise Refusal(Reason.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(found))})
+
+    def _check_origin(self, person: Person) -> None:
+        """R-097: SameSite=None cookies make the edge authenticate cross-site posts."""
+        screened = person.screened
+        if screened.inbound.method in SAFE_METHODS and screened.upgrade is None:
+            return
+        same_site = screened.fetch_site in (None, "same-origin")
+        if not same_site or screened.origin not in self.origins[screened.inbound.host]:
+            raise Refusal(Reason.ORIGIN_REJECTED)
+
+    async def _operator(self, person: Person, route: Route) -> OperatorEntry | None:
+        operator = self.roster.find(person.sub, person.email)
+        if operator is None and person.screened.enrollment_token is not None:
+            operator = await self.enrollment.claim(person.sub, person.email, person.screened.enrollment_token)
+        if operator is None:
+            if route.requirement is Requirement.PERSON:
+                return None
+            changed = self.roster.binds_email(person.email)
+            raise Refusal(Reason.SUBJECT_CHANGED if changed else Reason.ENROLLMENT_REQUIRED)
+        if not operator.active:
+            raise Refusal(Reason.OPERATOR_DEACTIVATED)
+        return operator
+
+
+def _check_permission(operator: OperatorEntry, route: Route) -> None:
+    if isinstance(route.requirement, Requirement):
+        return
+    if route.requirement not in OPERATOR_PERMISSIONS[operator.role]:
+        refusal = Refusal(Reason.PERMISSION_DENIED, f"needs {route.requirement.value}")
+        raise refusal.at(route.name, operator.role.value)

@@ -1,0 +1,94 @@
+"""The frozen values that flow through the pipeline; each one proves that its step was passed.
+
+They are made by their step and nowhere else:
+`RawRequest → Inbound → Screened → VerifiedClaims → Person → Grant → SignedGrant`.
+"""
+
+from dataclasses import dataclass
+
+from auth_proxy.access.claims import AccessClaims
+from auth_proxy.roster.source import OperatorEntry
+from auth_proxy.routes import Route
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """What the HTTP parser read, untouched and unjudged."""
+
+    method: str
+    target: str
+    version: tuple[int, int]
+    headers: tuple[tuple[bytes, bytes], ...]
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """Admitted: one of our hosts, one reading of the path, one reading of the framing.
+
+    `path` is canonical and still percent-encoded; `target` is it with the query: the exact bytes
+    that are decided on and forwarded.
+    """
+
+    method: str
+    host: str
+    path: str
+    target: str
+    headers: Headers
+    peer: str
+    has_body: bool
+    content_length: int | None
+    expects_continue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """Screened: credentials taken out, spoofs refused, what may go on is what is left in `forwardable`."""
+
+    inbound: Inbound
+    forwardable: Headers
+    token: str | None
+    claimed_email: str | None
+    enrollment_token: str | None
+    origin: str | None
+    fetch_site: str | None
+    upgrade: str | None
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedClaims:
+    """Authenticated: the token's signature, issuer, audience and time hold."""
+
+    screened: Screened
+    claims: AccessClaims
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Identified: a person, not a machine, with one address that nothing contradicts."""
+
+    screened: Screened
+    sub: str
+    email: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Authorized: this person may send this request to this route."""
+
+    person: Person
+    route: Route
+    operator: OperatorEntry | None
+    roster_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedGrant:
+    """Vouched for: what is forwarded, and the identity headers that only the sidecar may set."""
+
+    grant: Grant
+    identity_headers: Headers

@@ -1,0 +1,126 @@
+"""Step 2, screen: take the credentials out, refuse spoofed identity, drop what must not go on.
+
+It believes nothing that it reads here. A duplicate is never merged or chosen from: it is refused.
+Hop-by-hop headers are dropped before identity headers are added, never after, so that a client's
+`Connection: X-Internal-Identity` can remove nothing of ours (attacks.md section 3).
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from auth_proxy.header_names import EXACT_NAMES, UNTOUCHABLE, HeaderKind, kind_of, letters
+from auth_proxy.pipeline.exchange import Headers, Inbound, Screened
+from auth_proxy.refusals import Reason, Refusal
+
+# Cookies of Access itself: an upstream could replay them to the public host.
+_ACCESS_COOKIES: Final = frozenset({"cf_authorization", "cf_appsession", "cf_binding"})
+_SINGULAR: Final = frozenset({"origin", "sec-fetch-site", "content-type", "authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenPolicy:
+    """`reserved` are the folded names of headers that a route sets for its upstream."""
+
+    reserved: frozenset[str] = frozenset()
+    allow_cookie: bool = False
+
+
+def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
+    """What may go on, and the credentials taken out of it. Raises Refusal."""
+    nominated = _nominated(inbound.headers)
+    found: dict[HeaderKind, str] = {}
+    forwardable: list[tuple[str, str]] = []
+    dropped = 0
+    for name, value in inbound.headers:
+        folded = letters(name)
+        kind = HeaderKind.IDENTITY if folded in policy.reserved else kind_of(folded)
+        if kind is HeaderKind.INTERNAL:
+            raise Refusal(Reason.IDENTITY_HEADER_SPOOFED)
+        if kind in EXACT_NAMES:
+            _take(found, kind, name, value)
+        elif kind is HeaderKind.IDENTITY:
+            dropped += 1
+        elif kind is HeaderKind.ORDINARY and folded not in nominated:
+            forwardable.append((name, value))
+    _check_singular(inbound.headers)
+    cookie_token, kept = _screen_cookies(forwardable)
+    token = found.get(HeaderKind.ASSERTION) or (cookie_token if policy.allow_cookie else None)
+    return Screened(
+        inbound=inbound,
+        forwardable=kept,
+        token=token,
+        claimed_email=found.get(HeaderKind.CLAIMED_EMAIL),
+        enrollment_token=found.get(HeaderKind.ENROLLMENT),
+        origin=_first(inbound.headers, "origin"),
+        fetch_site=_first(inbound.headers, "sec-fetch-site"),
+        upgrade=_upgrade(inbound.headers),
+        dropped=dropped,
+    )
+
+
+def _take(found: dict[HeaderKind, str], kind: HeaderKind, name: str, value: str) -> None:
+    if kind not in found and name.lower() == EXACT_NAMES[kind]:
+        found[kind] = value
+        return
+    if kind is HeaderKind.CLAIMED_EMAIL:
+        raise Refusal(Reason.IDENTITY_HEADER_SPOOFED, "the e-mail header in two copies or an alias spelling")
+    raise Refusal(Reason.CREDENTIAL_DUPLICATED)
+
+
+def _nominated(headers: Headers) -> frozenset[str]:
+    """Folded names that Connection lists: for this hop only, except those that frame the request."""
+    names = (
+        letters(part)
+        for name, value in headers
+        if letters(name) in ("connection", "proxyconnection")
+        for part in value.split(",")
+    )
+    return frozenset(names) - UNTOUCHABLE
+
+
+def _check_singular(headers: Headers) -> None:
+    counts = Counter(name.lower() for name, _ in headers)
+    if any(counts[name] > 1 for name in _SINGULAR):
+        raise Refusal(Reason.CREDENTIAL_DUPLICATED, "a header that may come once came twice")
+
+
+def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[str | None, Headers]:
+    """The Access token in the cookies, if any, and the headers without Access's own cookies."""
+    token: str | None = None
+    kept = []
+    for name, value in headers:
+        if name.lower() != "cookie":
+            kept.append((name, value))
+            continue
+        crumbs = [crumb.strip() for crumb in value.split(";")]
+        for crumb in crumbs:
+            key, _, content = crumb.partition("=")
+            if key.strip().lower() == "cf_authorization":
+                if token is not None:
+                    raise Refusal(Reason.CREDENTIAL_DUPLICATED, "the Access cookie came twice")
+                token = content.strip()
+        rest = [crumb for crumb in crumbs if crumb and not _is_access_cookie(crumb)]
+        if rest:
+            kept.append((name, "; ".join(rest)))
+    return token, tuple(kept)
+
+
+def _is_access_cookie(crumb: str) -> bool:
+    return crumb.partition("=")[0].strip().lower() in _ACCESS_COOKIES
+
+
+def _first(headers: Headers, wanted: str) -> str | None:
+    return next((value for name, value in headers if name.lower() == wanted), None)
+
+
+def _upgrade(headers: Headers) -> str | None:
+    """The protocol asked for: `Connection` is a list, and only with `upgrade` in it does it count."""
+    tokens = {
+        part.strip().lower()
+        for name, value in headers
+        if name.lower() == "connection"
+        for part in value.split(",")
+    }
+    asked = _first(headers, "upgrade")
+    return asked.lower() if asked and "upgrade" in tokens else None

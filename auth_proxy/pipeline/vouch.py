@@ -1,0 +1,97 @@
+"""Step 6, vouch: sign who asks, for the one service that will read it.
+
+A request that cannot be signed for is refused, never sent on without identity. Only tokens for safe
+methods are used twice, for at most five seconds and only for the same person, role and roster.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from cachetools import TTLCache
+
+from auth_proxy.pipeline.exchange import Grant, Headers, SignedGrant
+from auth_proxy.refusals import Reason, Refusal
+from auth_proxy.routes import SAFE_METHODS
+from service_kit.clock import Clock
+from service_kit.identity.binding import DELEGATION_HEADER, IDENTITY_HEADER
+from service_kit.identity.signing import RequestBinding, SigningError, Subject
+
+REUSE_SECONDS: Final = 5.0
+_MOST_REUSED: Final = 10_000
+
+
+class Signer(Protocol):
+    """Signs internal identities."""
+
+    def sign(
+        self,
+        subject: Subject,
+        *,
+        audience: str,
+        binding: RequestBinding | None = None,
+        delegate: str | None = None,
+    ) -> str:
+        """Raises SigningError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """For whom a token is meant: its audience, and who may use it in the person's name."""
+
+    audience: str
+    delegate: str | None = None
+
+
+class Voucher:
+    """Adds the identity headers that only the sidecar may set."""
+
+    def __init__(self, signer: Signer, clock: Clock, *, binding: Literal["unsafe", "all"] = "unsafe") -> None:
+        self._signer = signer
+        self._bind_all = binding == "all"
+        self._reusable: TTLCache[tuple[Subject, _Address], str] = TTLCache(
+            _MOST_REUSED, REUSE_SECONDS, timer=clock.monotonic
+        )
+
+    def vouch(self, grant: Grant) -> SignedGrant:
+        """Raises Refusal(CANNOT_VOUCH)."""
+        try:
+            return SignedGrant(grant, self._headers(grant))
+        except SigningError as error:
+            raise Refusal(Reason.CANNOT_VOUCH) from error
+
+    def _headers(self, grant: Grant) -> Headers:
+        route = grant.route
+        headers = [(IDENTITY_HEADER, self._token(grant, _Address(route.target.value)))]
+        if route.delegate_to is not None:
+            address = _Address(route.delegate_to.value, delegate=route.target.value)
+            headers.append((DELEGATION_HEADER, self._token(grant, address)))
+        return tuple(headers)
+
+    def _token(self, grant: Grant, address: _Address) -> str:
+        inbound = grant.person.screened.inbound
+        subject = _subject(grant)
+        if self._bind_all or inbound.method not in SAFE_METHODS:
+            binding = RequestBinding(inbound.method, inbound.target)
+            return self._signer.sign(
+                subject, audience=address.audience, binding=binding, delegate=address.delegate
+            )
+        token = self._reusable.get((subject, address))
+        if token is None:
+            token = self._signer.sign(subject, audience=address.audience, delegate=address.delegate)
+            self._reusable[subject, address] = token
+        return token
+
+
+def _subject(grant: Grant) -> Subject:
+    operator = grant.operator
+    if operator is None:
+        return Subject(sub=grant.person.sub, email=grant.person.email)
+    return Subject(
+        sub=grant.person.sub,
+        email=grant.person.email,
+        name=operator.name,
+        operator_id=operator.id,
+        role=operator.role,
+        roster_version=grant.roster_version,
+    )

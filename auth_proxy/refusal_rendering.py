@@ -1,0 +1,118 @@
+"""A refusal as the client can use it: JSON for a program, a page for a person, bare text for a seed.
+
+A program never gets a redirect; a person without enrollment is sent to `/enrollment`. Nothing of the
+request but its id is repeated.
+"""
+
+import json
+import secrets
+from html import escape
+from string import Template
+from typing import Final
+
+from aiohttp import web
+
+from auth_proxy.refusals import Reason, Refusal
+from service_kit.web.problems import PROBLEM_JSON, problem_document
+
+ENROLLMENT_PATH: Final = "/enrollment"
+SIGN_OUT_PATH: Final = "/cdn-cgi/access/logout"
+_TO_ENROLLMENT: Final = frozenset({Reason.ENROLLMENT_REQUIRED, Reason.SUBJECT_CHANGED})
+
+_PAGE: Final = Template(
+    """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$error · $status</title>
+<style nonce="$nonce">
+:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
+body{margin:0;min-block-size:100vh;display:grid;place-items:center;
+background:light-dark(#f6f7f9,#0f1115);color:light-dark(#1a1d23,#e8eaed)}
+main{max-inline-size:34rem;padding:2rem;margin:1rem;border-radius:12px;
+background:light-dark(#fff,#181b21);border:1px solid light-dark(#dfe3e8,#2b3038)}
+p.status{margin:0;font-size:.8125rem;letter-spacing:.06em;color:light-dark(#5b6472,#9aa3b2)}
+h1{margin:.25rem 0 1rem;font-size:1.5rem;line-height:1.25}
+dl{margin:1.5rem 0 0;font-size:.875rem;color:light-dark(#5b6472,#9aa3b2)}
+dd{margin:0 0 .5rem;overflow-wrap:anywhere}
+code{font-family:ui-monospace,monospace;user-select:all}
+a{color:light-dark(#2347c5,#9db4ff)}
+a:focus-visible{outline:2px solid currentColor;outline-offset:3px}
+</style>
+</head>
+<body>
+<main>
+<p class="status">$status · $code</p>
+<h1>$error</h1>
+<p>$why</p>
+<p>$fix</p>
+$actions<dl><dt>Request id</dt><dd><code>$request_id</code></dd></dl>
+</main>
+</body>
+</html>
+"""
+)
+_SIGN_OUT: Final = f'<p><a href="{SIGN_OUT_PATH}">Sign out of Access</a></p>\n'
+
+
+def render(
+    refusal: Refusal, request_id: str, *, wants_page: bool, navigates: bool, method: str
+) -> web.Response:
+    """The answer to a refused request. `navigates`: a person's browser is going to a page."""
+    answer = refusal.answer
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **refusal.headers}
+    headers["X-Request-Id"] = request_id
+    if answer.retry_after is not None:
+        headers.setdefault("Retry-After", str(answer.retry_after))
+    if answer.plain:
+        return web.Response(status=answer.status, text=answer.error, headers=headers)
+    if navigates and method in ("GET", "HEAD") and refusal.reason in _TO_ENROLLMENT:
+        return web.Response(status=303, headers={**headers, "Location": ENROLLMENT_PATH})
+    if wants_page:
+        return _page(refusal, request_id, headers)
+    document = problem_document(
+        answer.status, answer.code, answer.error, request_id=request_id, extra={"fix": answer.fix}
+    )
+    body = json.dumps(document, ensure_ascii=False).encode()
+    return web.Response(status=answer.status, body=body, content_type=PROBLEM_JSON, headers=headers)
+
+
+def _page(refusal: Refusal, request_id: str, headers: dict[str, str]) -> web.Response:
+    answer = refusal.answer
+    nonce = secrets.token_urlsafe(16)
+    html = _PAGE.substitute(
+        status=answer.status,
+        code=escape(answer.code),
+        error=escape(answer.error),
+        why=escape(answer.why),
+        fix=escape(answer.fix),
+        request_id=escape(request_id),
+        nonce=nonce,
+        # Without a proven person there may be nothing to sign out of, but the link never hurts.
+        actions=_SIGN_OUT,
+    )
+    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
+    security = {
+        "Content-Security-Policy": policy,
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    return web.Response(
+        status=answer.status, text=html, content_type="text/html", headers={**headers, **security}
+    )
+
+
+def prefers_page(accept: str, fetch_mode: str, requested_with: str) -> bool:
+    """Whether the client is a person's browser rather than a program.
+
+    `Sec-Fetch-Mode` decides where it is sent; otherwise an `Accept` that names HTML before JSON does.
+    """
+    if requested_with.lower() == "xmlhttprequest":
+        return False
+    if fetch_mode:
+        return fetch_mode.lower() == "navigate"
+    html, program = accept.find("text/html"), accept.find("json")
+    return html >= 0 and (program < 0 or html < program)

@@ -1,0 +1,1 @@
+"""Who is an operator, with which role: asked on every request, answered from memory."""

@@ -1,0 +1,158 @@
+"""The route table: which path goes to which service, and what a caller needs for it.
+
+Longest pattern wins, segment by segment; `*` stands for exactly one segment. A path without a route
+is refused, and a route without a requirement cannot be written.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from service_kit.identity.model import Permission
+
+
+class Target(StrEnum):
+    """Who answers behind a route; also the audience of the identity that goes there."""
+
+    ADMIN = "admin_service"
+    TENANT = "tenant_service"
+    FRONTEND = "frontend"
+
+
+class Requirement(StrEnum):
+    """What a route asks for where no single permission decides."""
+
+    OPERATOR = "operator"
+    PERSON = "identity"
+
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_ANY: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row: a pattern, its methods, the requirement, and where it goes."""
+
+    pattern: str
+    methods: frozenset[str]
+    requirement: Permission | Requirement
+    target: Target
+    delegate_to: Target | None = None
+    """A second service that the first may ask in the operator's name."""
+
+    @property
+    def name(self) -> str:
+        """The label of log lines and metrics: the pattern, never the path that was asked."""
+        return self.pattern
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(self.pattern.strip("/").split("/")) if self.pattern != "/" else ()
+
+
+class RouteTable:
+    """Finds the one route of a request."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        # Longest first; at equal length a literal segment beats "*", so that order decides nothing.
+        self._routes = tuple(sorted(routes, key=_specificity, reverse=True))
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def find(self, path: str, method: str) -> Route | frozenset[str]:
+        """The route, or the methods that the path would accept (empty: no route at all)."""
+        segments = tuple(path.strip("/").split("/")) if path != "/" else ()
+        matching = [route for route in self._routes if _matches(route.segments, segments)]
+        if not matching:
+            return frozenset()
+        # Only the most specific pattern speaks: a stricter route is never bypassed by method.
+        best = [route for route in matching if route.segments == matching[0].segments]
+        for route in best:
+            if method in route.methods:
+                return route
+        return frozenset().union(*(route.methods for route in best))
+
+
+def _specificity(route: Route) -> tuple[int, tuple[bool, ...]]:
+    return len(route.segments), tuple(segment != "*" for segment in route.segments)
+
+
+def _matches(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+    if len(pattern) > len(segments):
+        return False
+    return all(
+        expected == given or (expected == "*" and given != "")
+        for expected, given in zip(pattern, segments, strict=False)
+    )
+
+
+def _tenant(methods: str, pattern: str, permission: Permission) -> Route:
+    return Route(pattern, _methods(methods), permission, Target.TENANT)
+
+
+def _admin(methods: str, pattern: str, requirement: Permission | Requirement) -> Route:
+    return Route(pattern, _methods(methods), requirement, Target.ADMIN, Target.TENANT)
+
+
+def _methods(words: str) -> frozenset[str]:
+    methods = frozenset(words.split())
+    return _ANY if "*" in methods else methods | ({"HEAD"} if "GET" in methods else set())
+
+
+BUILT_IN: Final[tuple[Route, ...]] = (
+    # The panel and what it needs: each page checks its own permission.
+    _admin("*", "/manage", Requirement.OPERATOR),
+    _admin("GET", "/static/panel", Requirement.PERSON),
+    _admin("GET POST", "/enrollment", Requirement.PERSON),
+    _admin("GET POST DELETE", "/api/access-sso", Requirement.OPERATOR),
+    # Operators, audit and system (R-090…R-096).
+    _admin("GET", "/api/admin/me", Requirement.OPERATOR),
+    _admin("PATCH", "/api/admin/me/preferences", Requirement.OPERATOR),
+    _admin("GET", "/api/admin/search", Requirement.OPERATOR),
+    _admin("GET", "/api/admin/events/catalogue", Requirement.OPERATOR),
+    _admin("GET", "/api/admin/openapi.json", Requirement.OPERATOR),
+    _admin("GET", "/api/admin/docs", Requirement.OPERATOR),
+    _admin("GET POST DELETE", "/api/admin/global-admins", Permission.MANAGE_GLOBAL_ADMINS),
+    _admin("GET", "/api/admin/audit-logs", Permission.VIEW_AUDIT_LOGS_GLOBAL),
+    _admin("GET", "/api/admin/audit-logs/export", Permission.EXPORT_AUDIT),
+    _admin("GET", "/api/admin/audit-logs/verify", Permission.EXPORT_AUDIT),
+    _admin("POST", "/api/admin/audit-logs/predicate-check", Permission.VIEW_ADMIN_AUDIT_EVENTS),
+    _admin("GET", "/api/admin/system", Permission.VIEW_SYSTEM_METRICS),
+    _admin("POST", "/api/admin/system/queues/*/messages/*/retry", Permission.MANAGE_GLOBAL_ADMINS),
+    _admin("POST", "/api/admin/system/workflows/*/run", Permission.MANAGE_GLOBAL_ADMINS),
+    # Tenants (R-082…R-089).
+    _tenant("POST", "/api/admin/tenants", Permission.TENANT_CREATE),
+    _tenant("GET", "/api/admin/tenants", Permission.TENANT_LIST),
+    _tenant("GET", "/api/admin/tenants/*", Permission.TENANT_VIEW),
+    _tenant("PATCH", "/api/admin/tenants/*", Permission.TENANT_UPDATE),
+    _tenant("DELETE", "/api/admin/tenants/*", Permission.TENANT_DELETE),
+    _tenant("POST", "/api/admin/tenants/*/suspend", Permission.TENANT_SUSPEND),
+    _tenant("POST", "/api/admin/tenants/*/restore", Permission.TENANT_SUSPEND),
+    _tenant("GET", "/api/admin/tenants/*/invitations", Permission.TENANT_VIEW),
+    _tenant("POST DELETE", "/api/admin/tenants/*/invitations", Permission.TENANT_INVITE_ADMIN),
+    _tenant("GET", "/api/admin/tenants/*/members", Permission.TENANT_VIEW),
+    _tenant("GET", "/api/admin/tenants/*/connected-accounts", Permission.TENANT_VIEW),
+    _tenant("DELETE", "/api/admin/tenants/*/connected-accounts/*", Permission.TENANT_UPDATE),
+    _tenant("GET", "/api/admin/tenants/*/feature-flags", Permission.TENANT_VIEW),
+    _tenant("PUT", "/api/admin/tenants/*/feature-flags/*", Permission.TENANT_FEATURE_FLAGS),
+    _tenant("GET", "/api/admin/tenants/*/audit-logs", Permission.VIEW_AUDIT_LOGS_GLOBAL),
+    _tenant("POST", "/api/admin/tenants/*/sessions/revoke", Permission.TENANT_SUSPEND),
+    _tenant("GET", "/api/admin/users", Permission.VIEW_AUDIT_LOGS_GLOBAL),
+    # Billing.
+    _tenant("GET", "/api/admin/tenants/*/billing", Permission.BILLING_VIEW),
+    _tenant("GET", "/api/admin/tenants/*/credits", Permission.BILLING_VIEW),
+    _tenant("POST", "/api/admin/tenants/*/credits/grants", Permission.BILLING_GRANT),
+    _tenant("POST", "/api/admin/tenants/*/credits/grants/*/expiry", Permission.BILLING_MANAGE_PACKS),
+    _tenant("GET", "/api/admin/credit-packs", Permission.BILLING_VIEW),
+    _tenant("POST PATCH DELETE", "/api/admin/credit-packs", Permission.BILLING_MANAGE_PACKS),
+    _tenant("GET", "/api/admin/billing/summary", Permission.BILLING_VIEW),
+)
+"""The routes of the panel and its API; present when ADMIN_SERVICE_URL is set."""
+
+
+def frontend_route() -> Route:
+    """Everything else goes to the one configured frontend, for any active operator (R-007)."""
+    return Route("/", _ANY, Requirement.OPERATOR, Target.FRONTEND)

@@ -1,0 +1,234 @@
+"""The sidecar's settings: the contract of architecture.md section 8.
+
+A configuration that could let somebody in by mistake is refused here, before anything listens.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+
+from service_kit.email_address import normalise_email
+from service_kit.identity.model import Role
+from service_kit.settings import (
+    CommaList,
+    Listen,
+    ListenAddress,
+    ServiceSettings,
+    SettingProblem,
+    SettingsError,
+    load_settings,
+)
+from service_kit.web.service_url import ServiceUrlSetting
+
+MOST_LEEWAY_SECONDS: Final = 120
+_ACCESS_DOMAIN: Final = "cloudflareaccess.com"
+_HTTPS_PORT: Final = 443
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+LowerCommaList = Annotated[CommaList, BeforeValidator(_lower)]
+
+
+class ProxySettings(ServiceSettings):
+    """Read once at start; every field names its variable."""
+
+    app_env: Literal["production", "staging", "test", "development"] = Field(
+        default="production", validation_alias=AliasChoices("APP_ENV", "NODE_ENV")
+    )
+    admin_hosts: LowerCommaList = Field(validation_alias="ADMIN_HOST", min_length=1)
+    admin_origins: LowerCommaList = Field(default=(), validation_alias="ADMIN_ORIGIN")
+    team_domain: str = Field(default="", validation_alias="CF_ACCESS_TEAM_DOMAIN")
+    team: str = Field(default="", validation_alias="CF_ACCESS_TEAM", pattern=r"^[a-z0-9-]*$")
+    audiences: CommaList = Field(
+        validation_alias=AliasChoices("CF_ACCESS_AUD", "CLOUDFLARE_ACCESS_AUD"), min_length=1
+    )
+    token_types: CommaList = Field(
+        default=("app", "org"), validation_alias="CF_ACCESS_TOKEN_TYPES", min_length=1
+    )
+    allow_cookie: bool = Field(default=False, validation_alias="CF_ACCESS_ALLOW_COOKIE")
+    leeway_seconds: int = Field(
+        default=60, ge=0, le=MOST_LEEWAY_SECONDS, validation_alias="CF_ACCESS_LEEWAY_SECONDS"
+    )
+    allow_dev_auth: str = Field(default="", validation_alias="ALLOW_DEV_ADMIN_AUTH")
+    dev_email: str = Field(default="", validation_alias="LOCAL_DEV_ADMIN_EMAIL")
+    listen: ListenAddress = Field(default=Listen("127.0.0.1", 8080), validation_alias="AUTH_PROXY_LISTEN")
+    ops_listen: ListenAddress = Field(
+        default=Listen("127.0.0.1", 9090), validation_alias="AUTH_PROXY_OPS_LISTEN"
+    )
+    workers: Literal["1"] = Field(default="1", validation_alias="AUTH_PROXY_WORKERS")
+    trusted_proxies: CommaList = Field(default=(), validation_alias="AUTH_PROXY_TRUSTED_PROXIES")
+    max_body_bytes: int = Field(default=100 * 1024 * 1024, gt=0, validation_alias="AUTH_PROXY_MAX_BODY")
+    upstream: ServiceUrlSetting | None = Field(default=None, validation_alias="AUTH_PROXY_UPSTREAM")
+    roster: str = Field(default="", validation_alias="AUTH_PROXY_ROSTER")
+    roster_max_staleness: float = Field(default=3.0, gt=0, le=60, validation_alias="ROSTER_MAX_STALENESS")
+    admin_service: ServiceUrlSetting | None = Field(default=None, validation_alias="ADMIN_SERVICE_URL")
+    tenant_service: ServiceUrlSetting | None = Field(default=None, validation_alias="TENANT_SERVICE_URL")
+    signing_key_file: Path = Field(validation_alias="INTERNAL_SIGNING_KEY_FILE")
+    issuer: str = Field(default="auth_proxy", validation_alias="INTERNAL_ISSUER")
+    identity_binding: Literal["unsafe", "all"] = Field(
+        default="unsafe", validation_alias="INTERNAL_IDENTITY_BINDING"
+    )
+    drain_seconds: float = Field(default=30, ge=0, validation_alias="AUTH_PROXY_DRAIN_SECONDS")
+
+    @property
+    def is_development(self) -> bool:
+        return self.app_env == "development"
+
+    @property
+    def has_dev_settings(self) -> bool:
+        """Either variable of the development gate, whatever its value (C-08)."""
+        return bool(self.allow_dev_auth or self.dev_email)
+
+    @property
+    def is_misconfigured(self) -> bool:
+        """R-050: the development gate's settings outside development."""
+        return self.has_dev_settings and not self.is_development
+
+    @property
+    def dev_gate_is_open(self) -> bool:
+        """R-049: all three, or the gate stays shut."""
+        return self.is_development and self.allow_dev_auth == "true" and bool(self.dev_email)
+
+    @property
+    def issuer_url(self) -> str:
+        """The team domain as Access writes it into `iss`: no trailing slash (R-043)."""
+        return self.team_domain or f"https://{self.team}.{_ACCESS_DOMAIN}"
+
+    @property
+    def certs_url(self) -> str:
+        return f"{self.issuer_url}/cdn-cgi/access/certs"
+
+    @property
+    def origins_by_host(self) -> Mapping[str, frozenset[str]]:
+        """For each host the origins that its changing requests may carry (R-097)."""
+        if not self.admin_origins:
+            return {host: frozenset({f"https://{host}"}) for host in self.admin_hosts}
+        return {
+            host: frozenset(origin for origin in self.admin_origins if urlsplit(origin).netloc == host)
+            for host in self.admin_hosts
+        }
+
+    @property
+    def roster_source(self) -> str:
+        """`feed` or `open:<role>`; empty when nothing says who is an operator."""
+        return self.roster or ("feed" if self.admin_service else "")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normalise_team(cls, values: dict[str, str]) -> dict[str, str]:
+        domain = values.get("CF_ACCESS_TEAM_DOMAIN")
+        if isinstance(domain, str):
+            # A bare team name is accepted in either variable (C-04).
+            full = domain if "://" in domain else f"https://{domain}"
+            parts = urlsplit(full.rstrip("/"))
+            host = parts.netloc if "." in parts.netloc or "://" in domain else f"{domain}.{_ACCESS_DOMAIN}"
+            values = {**values, "CF_ACCESS_TEAM_DOMAIN": f"{parts.scheme}://{host}{parts.path}".lower()}
+        return values
+
+    @model_validator(mode="after")
+    def _reject_malformed_networks(self) -> Self:
+        for network in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as error:
+                raise ValueError("AUTH_PROXY_TRUSTED_PROXIES must list addresses or networks") from error
+        return self
+
+
+def load_proxy_settings(environ: Mapping[str, str]) -> ProxySettings:
+    """The settings, or SettingsError with every problem that would make this sidecar unsafe."""
+    settings = load_settings(ProxySettings, environ)
+    problems = [*_access_problems(settings), *_dev_problems(settings), *_target_problems(settings)]
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _access_problems(settings: ProxySettings) -> list[SettingProblem]:
+    problems = []
+    if not settings.team_domain and not settings.team:
+        problems.append(SettingProblem("CF_ACCESS_TEAM_DOMAIN", "is required (or CF_ACCESS_TEAM)"))
+    named_twice = settings.team_domain and settings.team
+    if named_twice and settings.team_domain != f"https://{settings.team}.{_ACCESS_DOMAIN}":
+        problems.append(
+            SettingProblem("CF_ACCESS_TEAM_DOMAIN / CF_ACCESS_TEAM", "name different teams; set one of them")
+        )
+    if settings.team_domain and not _is_safe_origin(settings.team_domain, settings):
+        problems.append(SettingProblem("CF_ACCESS_TEAM_DOMAIN", f"must be https://<team>.{_ACCESS_DOMAIN}"))
+    for host in settings.admin_hosts:
+        if not _is_host(host):
+            problems.append(SettingProblem("ADMIN_HOST", "must list host names, with a port if not 443"))
+        elif not settings.origins_by_host[host]:
+            problems.append(SettingProblem("ADMIN_ORIGIN", f"names no origin for the host {host}"))
+    if not all(_is_safe_origin(origin, settings) for origin in settings.admin_origins):
+        problems.append(
+            SettingProblem("ADMIN_ORIGIN", "must be https://host; http only for loopback in development")
+        )
+    if not set(settings.token_types) <= {"app", "org"}:
+        problems.append(SettingProblem("CF_ACCESS_TOKEN_TYPES", "knows only app and org"))
+    return problems
+
+
+def _is_safe_origin(value: str, settings: ProxySettings) -> bool:
+    """Https anywhere; plain http only to this machine and only in development."""
+    parts = urlsplit(value)
+    bare = not parts.path and not parts.query and not parts.fragment and not parts.username
+    if not bare or not parts.hostname:
+        return False
+    if parts.scheme == "https":
+        return True
+    is_local = Listen(parts.hostname, parts.port or 80).is_loopback
+    return parts.scheme == "http" and settings.is_development and is_local
+
+
+def _is_host(value: str) -> bool:
+    parts = urlsplit(f"//{value}")
+    try:
+        return (
+            bool(parts.hostname) and parts.netloc == value and parts.port != _HTTPS_PORT and "@" not in value
+        )
+    except ValueError:
+        return False
+
+
+def _dev_problems(settings: ProxySettings) -> list[SettingProblem]:
+    if settings.is_misconfigured:
+        message = "Misconfigured: set outside APP_ENV=development"
+        return [SettingProblem("LOCAL_DEV_ADMIN_EMAIL / ALLOW_DEV_ADMIN_AUTH", message)]
+    if not settings.dev_gate_is_open:
+        return []
+    problems = []
+    if not settings.listen.is_loopback:
+        problems.append(
+            SettingProblem("AUTH_PROXY_LISTEN", "must be loopback while the development gate is open")
+        )
+    try:
+        normalise_email(settings.dev_email)
+    except ValueError as error:
+        problems.append(SettingProblem("LOCAL_DEV_ADMIN_EMAIL", str(error)))
+    return problems
+
+
+def _target_problems(settings: ProxySettings) -> list[SettingProblem]:
+    problems = []
+    if settings.admin_service is None and settings.upstream is None:
+        problems.append(SettingProblem("ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM", "set at least one of them"))
+    if settings.admin_service is not None and settings.tenant_service is None:
+        problems.append(SettingProblem("TENANT_SERVICE_URL", "is required with ADMIN_SERVICE_URL"))
+    source = settings.roster_source
+    kind, _, role = source.partition(":")
+    if not source:
+        problems.append(SettingProblem("AUTH_PROXY_ROSTER", "is required without ADMIN_SERVICE_URL"))
+    elif source == "feed":
+        if settings.admin_service is None:
+            problems.append(SettingProblem("AUTH_PROXY_ROSTER", "feed needs ADMIN_SERVICE_URL"))
+    elif kind != "open" or role not in list(Role):
+        problems.append(SettingProblem("AUTH_PROXY_ROSTER", "must be feed or open:<role>"))
+    return problems

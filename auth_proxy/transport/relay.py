@@ -1,0 +1,104 @@
+"""Forwarding a granted request and relaying the answer, both as streams.
+
+It buffers no body, follows no redirect, decodes nothing and sets no total time. An upstream that
+dies in the middle of its answer breaks the client's transfer visibly instead of ending it well.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from auth_proxy.pipeline.exchange import SignedGrant
+from auth_proxy.refusals import Reason, Refusal
+from auth_proxy.routes import Target
+from auth_proxy.transport.headers import Network, client_headers, forwarding_headers, upstream_headers
+from service_kit.web.service_url import ServiceUrl, open_session
+
+RESPONSE_HEADER_SECONDS: Final = 60.0
+_CONNECT_SECONDS: Final = 5.0
+_BODILESS: Final = frozenset({204, 304})
+
+
+class Relay:
+    """The upstreams of a sidecar and the way to them."""
+
+    def __init__(
+        self,
+        upstreams: Mapping[Target, ServiceUrl],
+        *,
+        scheme: str,
+        trusted: tuple[Network, ...] = (),
+        header_seconds: float = RESPONSE_HEADER_SECONDS,
+    ) -> None:
+        self._upstreams = upstreams
+        self._scheme = scheme
+        self._trusted = trusted
+        self._header_seconds = header_seconds
+        self._sessions: dict[Target, aiohttp.ClientSession] = {}
+
+    async def start(self) -> None:
+        self._sessions = {target: open_session(url, limit=0) for target, url in self._upstreams.items()}
+
+    async def close(self) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    async def forward(
+        self, signed: SignedGrant, request: web.BaseRequest, request_id: str
+    ) -> web.StreamResponse:
+        """The upstream's answer, already sent. Raises Refusal while nothing has been sent yet."""
+        upstream = await self._ask(signed, request, request_id)
+        async with upstream:
+            return await self._relay(upstream, request, request_id)
+
+    async def _ask(
+        self, signed: SignedGrant, request: web.BaseRequest, request_id: str
+    ) -> aiohttp.ClientResponse:
+        target = signed.grant.route.target
+        inbound = signed.grant.person.screened.inbound
+        forwarding = forwarding_headers(
+            inbound.headers, inbound.peer, inbound.host, scheme=self._scheme, trusted=self._trusted
+        )
+        # encoded=True: the bytes that were decided on are the bytes that go out.
+        url = URL(self._upstreams[target].base + inbound.target, encoded=True)
+        try:
+            async with asyncio.timeout(None if inbound.has_body else self._header_seconds):
+                return await self._sessions[target].request(
+                    inbound.method,
+                    url,
+                    headers=upstream_headers(signed, request_id, forwarding),
+                    data=request.content if inbound.has_body else None,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),
+                )
+        except TimeoutError as error:
+            raise Refusal(Reason.UPSTREAM_TIMEOUT) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Refusal(Reason.UPSTREAM_UNAVAILABLE, type(error).__name__) from error
+
+    async def _relay(
+        self, upstream: aiohttp.ClientResponse, request: web.BaseRequest, request_id: str
+    ) -> web.StreamResponse:
+        headers = client_headers(upstream.headers)
+        headers["X-Request-Id"] = request_id
+        response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
+        await response.prepare(request)
+        if request.method != "HEAD" and upstream.status not in _BODILESS:
+            try:
+                async for chunk in upstream.content.iter_any():
+                    await response.write(chunk)
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                _break(request)
+                return response
+        await response.write_eof()
+        return response
+
+
+def _break(request: web.BaseRequest) -> None:
+    """End the connection without the end of the body: the client must not take half for the whole."""
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,52 @@
+"""Where a service listens, as settings name it: `http://host:port` or `http+unix:///path`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from pydantic import BeforeValidator
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUrl:
+    """A base URL without a path, and the unix socket behind it when there is one."""
+
+    base: str
+    socket_path: str = ""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Raises ValueError for anything but an http origin or a unix socket."""
+        if isinstance(value, cls):
+            return value
+        text = str(value)
+        if text.startswith("http+unix://"):
+            path = text.removeprefix("http+unix://")
+            if not path.startswith("/"):
+                raise ValueError("must name an absolute path: http+unix:///run/service.sock")
+            return cls("http://localhost", path)
+        parts = urlsplit(text)
+        plain = parts.path in ("", "/") and not parts.query and not parts.fragment and not parts.username
+        if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+            raise ValueError("must be http://host:port or http+unix:///path")
+        return cls(f"{parts.scheme}://{parts.netloc}")
+
+    def connector(self, *, limit: int = 100) -> aiohttp.BaseConnector:
+        if self.socket_path:
+            return aiohttp.UnixConnector(self.socket_path, limit=limit)
+        return aiohttp.TCPConnector(limit=limit)
+
+
+def open_session(url: ServiceUrl, *, limit: int = 100) -> aiohttp.ClientSession:
+    """A client that keeps no cookies, decodes nothing and sets no total time: what a proxy needs."""
+    return aiohttp.ClientSession(
+        connector=url.connector(limit=limit),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None, connect=5),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    )
+
+
+ServiceUrlSetting = Annotated[ServiceUrl, BeforeValidator(ServiceUrl.parse)]

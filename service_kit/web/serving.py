@@ -1,0 +1,113 @@
+"""Running the listeners of a process: bind, say where, stop gracefully.
+
+It binds nothing that a setting did not name, and a port that is taken is one clear line.
+"""
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from service_kit.settings import Listen
+from service_kit.telemetry.logging import get_logger
+
+DRAIN_SECONDS: Final = 30.0
+_BACKLOG: Final = 1024
+
+_log = get_logger(__name__)
+
+
+class PortInUseError(Exception):
+    """Another process listens where this one should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One listener: where, and what answers there."""
+
+    name: str
+    listen: Listen
+    app: web.Application | web.Server
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS) -> AsyncIterator[None]:
+    """Listen while the block runs; then stop accepting and let running requests finish.
+
+    Raises PortInUseError before anything is served when one of the addresses is taken.
+    """
+    runners: list[web.BaseRunner] = []
+    try:
+        for site in sites:
+            runner = _runner(site, drain_seconds)
+            runners.append(runner)
+            await runner.setup()
+            await _start(runner, site)
+            _log.info("listening", listener=site.name, address=str(site.listen))
+        yield
+    finally:
+        for runner in runners:
+            await runner.cleanup()
+
+
+def _runner(site: Site, drain_seconds: float) -> web.BaseRunner:
+    options = {"shutdown_timeout": drain_seconds, "handle_signals": False, **site.options}
+    if isinstance(site.app, web.Application):
+        return web.AppRunner(site.app, access_log=None, **options)
+    return web.ServerRunner(site.app, **options)
+
+
+async def _start(runner: web.BaseRunner, site: Site) -> None:
+    listen = site.listen
+    if listen.path:
+        _make_room(listen.path)
+        await web.UnixSite(runner, listen.path, backlog=_BACKLOG).start()
+        _close_to_others(listen.path)
+        return
+    try:
+        await web.TCPSite(runner, listen.host, listen.port, backlog=_BACKLOG).start()
+    except socket.gaierror as error:
+        raise PortInUseError(f"{site.name}: {listen.host} is no address of this machine") from error
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise PortInUseError(f"{site.name}: cannot listen on {listen}: {error.strerror}") from error
+        raise
+
+
+def _make_room(path: str) -> None:
+    """A socket file outlives its process; the path of a listener is ours by configuration."""
+    Path(path).unlink(missing_ok=True)
+
+
+def _close_to_others(path: str) -> None:
+    Path(path).chmod(0o660)
+
+
+def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `main` on the fastest loop there is until SIGTERM or SIGINT sets its event."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_until_stopped(main))
+
+
+async def _until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await main(stop)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - a platform without it still runs
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
