@@ -84,8 +84,8 @@ class Gate:
             raise  # the client left; there is nobody to answer
         except Exception as error:  # noqa: BLE001 - a failure to decide is a refusal
             refusal = error if isinstance(error, Refusal) else _defect(error, request_id)
+            status = refusal.answer.status
             response = await self._refuse(refusal, request, request_id)
-            status = response.status
         finally:
             seconds = self._clock.monotonic() - started
             decision = _decision(request, signed, refusal, request_id=request_id, status=status)

@@ -2,5 +2,14 @@
 
 from tests.fixtures.databases import database_url, postgres_server, postgres_url, sqlite_url
 from tests.fixtures.identities import vouch
+from tests.fixtures.sidecar import access_key, sidecar
 
-__all__ = ["database_url", "postgres_server", "postgres_url", "sqlite_url", "vouch"]
+__all__ = [
+    "access_key",
+    "database_url",
+    "postgres_server",
+    "postgres_url",
+    "sidecar",
+    "sqlite_url",
+    "vouch",
+]

@@ -7,7 +7,7 @@ a function that only reads cannot be handed the power to write.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Executable, RowMapping, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
@@ -16,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service_kit.db.engine import open_engines, parse_database_url
 from service_kit.errors import UnavailableError
+
+_PASSING_STATES: Final = ("08", "40", "53", "55P03", "57")
+"""PostgreSQL's words for: no connection, conflict of transactions, no room, lock timeout, told to stop."""
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -126,5 +129,11 @@ class _translated:  # noqa: N801 - reads as a word in `with _translated():`
         away = isinstance(
             error, OperationalError | InterfaceError | PoolTimeoutError | ConnectionError | TimeoutError
         )
-        if away or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        if away or (isinstance(error, DBAPIError) and _passes(error)):
             raise UnavailableError("DATABASE_UNAVAILABLE", "The database does not answer") from error
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether it is the moment that is wrong, not the statement. asyncpg's own classes say neither."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or state.startswith(_PASSING_STATES)

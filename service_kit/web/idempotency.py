@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Index, MetaData, Table, Text, and_, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError
 
 from service_kit.clock import Clock
 from service_kit.db.columns import BigInt, JsonText, UtcDateTime, one_of
@@ -25,6 +26,10 @@ from service_kit.errors import BadRequestError, ConflictError, UnprocessableErro
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
 LIFETIME: Final = timedelta(hours=24)
+_LONGEST_RUN: Final = timedelta(seconds=30)
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+"""PostgreSQL: the first request held the key's row for longer than `lock_timeout`."""
+
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -101,18 +106,17 @@ class IdempotencyStore:
         """Claim the key; the stored answer when an earlier request has it.
 
         A request that runs at the same time is waited for: the key's row is its lock.
-        Raises UnprocessableError when the key was used with another body.
+        Raises UnprocessableError when the key was used with another body, ConflictError when the first
+        request takes too long.
         """
         row = self._row(request)
         expired = self._table.c.expires_at <= self._clock.now()
         await session.execute(delete(self._table).where(row, expired))
-        if await session.execute(self._claim(session, request)) == 1:
+        if await self._claim(session, request):
             return None
         found = await session.first(select(self._table).where(row))
         if found is None or found["state"] != IdempotencyState.DONE:
-            raise ConflictError(
-                "IDEMPOTENCY_IN_PROGRESS", "The first request still runs", headers={"Retry-After": "1"}
-            )
+            raise _in_progress()
         if found["request_hash"] != request.request_hash:
             raise UnprocessableError("IDEMPOTENCY_KEY_REUSED", "This key was used for another request")
         return StoredAnswer(found["status_code"], found["response_json"])
@@ -133,7 +137,7 @@ class IdempotencyStore:
     def _row(self, request: IdempotentRequest) -> ColumnElement[bool]:
         return and_(self._table.c.scope == request.scope, self._table.c.key == request.key)
 
-    def _claim(self, session: WriteSession, request: IdempotentRequest) -> Any:
+    async def _claim(self, session: WriteSession, request: IdempotentRequest) -> bool:
         now = self._clock.now()
         make = postgres_insert if session.dialect == "postgresql" else sqlite_insert
         values = make(self._table).values(
@@ -141,7 +145,18 @@ class IdempotencyStore:
             key=request.key,
             request_hash=request.request_hash,
             state=IdempotencyState.IN_PROGRESS.value,
-            locked_until=now + timedelta(seconds=30),
+            locked_until=now + _LONGEST_RUN,
             expires_at=now + LIFETIME,
         )
-        return values.on_conflict_do_nothing(index_elements=["scope", "key"])
+        try:
+            return await session.execute(values.on_conflict_do_nothing(index_elements=["scope", "key"])) == 1
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+                raise _in_progress() from error
+            raise
+
+
+def _in_progress() -> ConflictError:
+    return ConflictError(
+        "IDEMPOTENCY_IN_PROGRESS", "The first request still runs", headers={"Retry-After": "1"}
+    )
