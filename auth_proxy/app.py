@@ -32,7 +32,7 @@ from auth_proxy.roster.enrollment import FeedEnrollment
 from auth_proxy.roster.feed import FeedRoster
 from auth_proxy.roster.open import NoActivity, NoEnrollment, OpenRoster
 from auth_proxy.roster.source import Activity, Enrollment, Roster
-from auth_proxy.routes import BUILT_IN, RouteTable, Target, frontend_route
+from auth_proxy.routes import BUILT_IN, RouteTable, Target, frontend_route, welcome_route
 from auth_proxy.settings import ProxySettings
 from auth_proxy.transport.listener import GateServer, require_c_parser
 from auth_proxy.transport.relay import Relay
@@ -176,9 +176,9 @@ def _authenticator(
 
 
 def _routes(settings: ProxySettings) -> RouteTable:
-    built_in = BUILT_IN if settings.admin_service else ()
-    frontend = (frontend_route(),) if settings.upstream else ()
-    return RouteTable((*built_in, *frontend))
+    if settings.admin_service is None:
+        return RouteTable([frontend_route()])
+    return RouteTable([*BUILT_IN, frontend_route() if settings.upstream else welcome_route()])
 
 
 def _upstreams(settings: ProxySettings) -> dict[Target, ServiceUrl]:

@@ -41,6 +41,8 @@ class Route:
     target: Target
     delegate_to: Target | None = None
     """A second service that the first may ask in the operator's name."""
+    exact: bool = False
+    """Whether the pattern stands for itself alone, and not for what is below it."""
 
     @property
     def name(self) -> str:
@@ -65,7 +67,7 @@ class RouteTable:
     def find(self, path: str, method: str) -> Route | frozenset[str]:
         """The route, or the methods that the path would accept (empty: no route at all)."""
         segments = tuple(path.strip("/").split("/")) if path != "/" else ()
-        matching = [route for route in self._routes if _matches(route.segments, segments)]
+        matching = [route for route in self._routes if _matches(route, segments)]
         if not matching:
             return frozenset()
         # Only the most specific pattern speaks: a stricter route is never bypassed by method.
@@ -80,8 +82,9 @@ def _specificity(route: Route) -> tuple[int, tuple[bool, ...]]:
     return len(route.segments), tuple(segment != "*" for segment in route.segments)
 
 
-def _matches(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
-    if len(pattern) > len(segments):
+def _matches(route: Route, segments: tuple[str, ...]) -> bool:
+    pattern = route.segments
+    if len(pattern) > len(segments) or (route.exact and len(pattern) != len(segments)):
         return False
     return all(
         expected == given or (expected == "*" and given != "")
@@ -151,6 +154,11 @@ BUILT_IN: Final[tuple[Route, ...]] = (
     _tenant("GET", "/api/admin/billing/summary", Permission.BILLING_VIEW),
 )
 """The routes of the panel and its API; present when ADMIN_SERVICE_URL is set."""
+
+
+def welcome_route() -> Route:
+    """`/` alone leads to the panel where no other frontend stands."""
+    return Route("/", _methods("GET"), Requirement.PERSON, Target.ADMIN, exact=True)
 
 
 def frontend_route() -> Route:

@@ -116,6 +116,7 @@ class RemoteKeySet:
         self._generation = 0
         self._loaded_at = _NEVER
         self._last_success: datetime | None = None
+        self._last_outcome: RefreshOutcome | None = None
         self._strikes = 0
         self._flight: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -138,6 +139,11 @@ class RemoteKeySet:
     @property
     def last_success(self) -> datetime | None:
         return self._last_success
+
+    @property
+    def last_outcome(self) -> RefreshOutcome | None:
+        """How the last fetch ended, for readiness and `doctor`; None before the first."""
+        return self._last_outcome
 
     @property
     def key_count(self) -> int:
@@ -212,13 +218,17 @@ class RemoteKeySet:
             self._adopt(parse_jwk_set(await self._source.read()))
         except KeyRefreshError as error:
             self._pace.failed(retry_after=error.retry_after)
-            self._observer.refresh(error.outcome)
+            self._report(error.outcome)
         except Exception:  # noqa: BLE001 - whatever it was, renewal must outlive it; it shows as `internal`
             self._pace.failed()
-            self._observer.refresh(RefreshOutcome.INTERNAL)
+            self._report(RefreshOutcome.INTERNAL)
         else:
             self._pace.succeeded()
-            self._observer.refresh(RefreshOutcome.OK)
+            self._report(RefreshOutcome.OK)
+
+    def _report(self, outcome: RefreshOutcome) -> None:
+        self._last_outcome = outcome
+        self._observer.refresh(outcome)
 
     def _adopt(self, fetched: dict[str, RSAPublicKey]) -> None:
         known = self._keys

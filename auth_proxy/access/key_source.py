@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -99,11 +100,13 @@ class HttpKeySource:
             raise KeyRefreshError(RefreshOutcome.UNREACHABLE) from error
 
     def _require_success(self, response: aiohttp.ClientResponse) -> None:
-        if response.status == 200:  # noqa: PLR2004 - the one status that carries keys
+        status = response.status
+        if status == HTTPStatus.OK:
             return
-        outcome = RefreshOutcome.REDIRECT if response.status // 100 == 3 else RefreshOutcome.STATUS  # noqa: PLR2004 - 3xx
+        redirected = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
         raise KeyRefreshError(
-            outcome, retry_after=_retry_after(response.headers.get("Retry-After", ""), self._clock.now())
+            RefreshOutcome.REDIRECT if redirected else RefreshOutcome.STATUS,
+            retry_after=_retry_after(response.headers.get("Retry-After", ""), self._clock.now()),
         )
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:

@@ -5,6 +5,7 @@ whether the subject is a person: that is `claims.require_person`.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.api_jws import PyJWS
@@ -22,6 +23,8 @@ from auth_proxy.access.token_cache import (
 from auth_proxy.refusals import Reason, Refusal
 from service_kit.clock import Clock
 
+_MAX_LEEWAY_SECONDS: Final = 120
+
 
 @dataclass(frozen=True, slots=True)
 class VerifierPolicy:
@@ -35,7 +38,7 @@ class VerifierPolicy:
     def __post_init__(self) -> None:
         if not self.issuer or self.issuer.endswith("/"):
             raise ValueError("the issuer is the team domain without a trailing slash (R-043)")
-        if not 0 <= self.leeway_seconds <= 120:  # noqa: PLR2004 - C-07: a setting, at most 120
+        if not 0 <= self.leeway_seconds <= _MAX_LEEWAY_SECONDS:
             raise ValueError("the leeway is 0 to 120 seconds (C-07)")
         if self.max_lifetime_seconds <= 0 or self.max_token_bytes <= 0:
             raise ValueError("limits are positive")

@@ -110,7 +110,8 @@ def _target(target: str, host: str) -> tuple[str, str]:
         raise Refusal(Reason.PATH_AMBIGUOUS, "characters")
     canonical = _canonical_path(path)
     _check_escapes(query)
-    return canonical, canonical + mark + query
+    # A "?" with nothing behind it is dropped: URL libraries do so, and then the bytes would differ.
+    return canonical, canonical + mark + query if query else canonical
 
 
 def _canonical_path(path: str) -> str:

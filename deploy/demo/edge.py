@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from deploy.demo.access_endpoints import AccessEndpoints, access_cookie
 from deploy.demo.forwarded_headers import ACCESS_COOKIE, Passage, new_ray
@@ -74,23 +75,25 @@ def create_edge(
         token_lifetime=settings.token_lifetime,
         session_lifetime=settings.session_lifetime,
     )
-    app = web.Application()
+    # A middleware and no routes: also a target that no route could match comes to the one entry.
+    app = web.Application(middlewares=[handle])
     app[SETTINGS] = settings
     app[SESSIONS] = sessions
     app[PAGES] = Pages()
     app[ENDPOINTS] = AccessEndpoints(issuer, sessions, app[PAGES], audience, settings.upstream, store)
     app.cleanup_ctx.append(_forwarder)
     app.on_response_prepare.append(keep_answer_as_it_was)
-    app.router.add_route("*", "/{anything:.*}", handle)
     return app
 
 
-async def handle(request: web.Request) -> web.StreamResponse:
+@web.middleware
+async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The one entry: refuse strangers, answer for Access, or pass the request on."""
+    del handler  # there are no routes
     settings, pages = request.app[SETTINGS], request.app[PAGES]
     if not _came_over_loopback(request):
         return pages.message(403, "Refused", "The development edge answers this machine only.")
-    if request.host.lower() != settings.host:
+    if request.headers.get("Host", "").lower() != settings.host:
         # A page of another name that resolves to this machine (DNS rebinding) must not choose who you are.
         text = f"This edge protects {settings.host} and no other host."
         return pages.message(421, "Another host", text, link=settings.team_domain, link_text="Open it")

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import aiohttp
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
@@ -19,13 +19,13 @@ from deploy.demo.forwarded_headers import RAY, Passage, end_to_end, headers_for_
 CONNECT_SECONDS = 5.0
 LONGEST_HEADER = 64 * 1024  # the sidecar judges sizes; the edge must not do so before it
 MOST_HEADERS = 512
-ABNORMAL_CLOSURES = frozenset({0, 1005, 1006, 1015})  # RFC 6455, 7.4.1: never sent in a close frame
+NEVER_SENT = frozenset({None, 0, 1005, 1006, 1015})  # RFC 6455, 7.4.1: a close frame has no such code
 SERVER = "sallyport-demo-edge"
 
 # What aiohttp's client would add by itself if a browser had not sent it.
 ADDED_BY_THE_CLIENT = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
-UPSTREAM_HAS_NO_TYPE = "no-content-type"
+NO_CONTENT_TYPE = web.ResponseKey("no_content_type", bool)
 
 
 class SidecarSilent(Exception):  # noqa: N818 - the name is the refusal
@@ -33,7 +33,7 @@ class SidecarSilent(Exception):  # noqa: N818 - the name is the refusal
 
 
 class Unforwardable(Exception):  # noqa: N818 - the name is the refusal
-    """The request's target or headers are bytes that no HTTP client may send."""
+    """The request would not arrive at the sidecar as it was sent."""
 
 
 @contextlib.asynccontextmanager
@@ -63,10 +63,9 @@ class Forwarder:
         self, request: web.Request, passage: Passage, set_cookie: str | None
     ) -> web.StreamResponse:
         """The sidecar's answer, with one `Set-Cookie` more when the token was renewed."""
-        if not request.raw_path.startswith("/"):
-            raise Unforwardable("the request target is no path")
-        url = URL(f"{self._upstream}{request.raw_path}", encoded=True)
+        url = self._url(request.raw_path)
         headers = headers_for_sidecar(request.headers, passage)
+        _refuse_what_would_get_lost(headers)
         if is_websocket_upgrade(request):
             return await self._websocket(request, url, headers)
         try:
@@ -79,10 +78,18 @@ class Forwarder:
             )
         except (aiohttp.ClientError, TimeoutError) as silent:
             raise SidecarSilent(self._upstream) from silent
-        except UnicodeEncodeError as unsendable:
-            raise Unforwardable("the request holds bytes that are no text") from unsendable
         async with answer:
             return await _relay(request, answer, passage.ray, set_cookie)
+
+    def _url(self, target: str) -> URL:
+        """The target below the sidecar's address, or `Unforwardable` where its bytes would not stay the same.
+
+        One change is let pass: the client library drops the mark of an empty query, `/a?`.
+        """
+        url = URL(f"{self._upstream}{target}", encoded=True)
+        if not target.startswith("/") or url.raw_path_qs not in {target, target.removesuffix("?")}:
+            raise Unforwardable("the request target is no path")
+        return url
 
     async def _websocket(
         self, request: web.Request, url: URL, headers: CIMultiDict[str]
@@ -94,7 +101,7 @@ class Forwarder:
             headers.popall(name, None)  # of this connection; the next one negotiates its own
         try:
             sidecar = await self._http.ws_connect(
-                url, headers=headers, protocols=offered, autoping=False, max_msg_size=0
+                url, headers=headers, protocols=offered, autoping=False, autoclose=False, max_msg_size=0
             )
         except aiohttp.WSServerHandshakeError as refused:
             return web.Response(status=refused.status, headers=_without_length(refused.headers))
@@ -102,10 +109,23 @@ class Forwarder:
             raise SidecarSilent(self._upstream) from silent
         async with sidecar:
             chosen = (sidecar.protocol,) if sidecar.protocol else ()
-            browser = web.WebSocketResponse(protocols=chosen, autoping=False, max_msg_size=0, compress=False)
+            browser = web.WebSocketResponse(
+                protocols=chosen, autoping=False, autoclose=False, max_msg_size=0, compress=False
+            )
             await browser.prepare(request)
-            await asyncio.gather(_pump(browser, sidecar), _pump(sidecar, browser))
+            await _relay_frames(browser, sidecar)
             return browser
+
+
+def _refuse_what_would_get_lost(headers: CIMultiDict[str]) -> None:
+    """Refuse a byte that is not UTF-8: aiohttp reads it as a lone surrogate and leaves it out when it writes.
+
+    The sidecar would judge other bytes than the client sent. In a target aiohttp refuses such a byte itself.
+    """
+    try:
+        "".join(headers.values()).encode()
+    except UnicodeEncodeError as lost:
+        raise Unforwardable("the request holds bytes that are not UTF-8") from lost
 
 
 def is_websocket_upgrade(request: web.Request) -> bool:
@@ -117,7 +137,7 @@ def is_websocket_upgrade(request: web.Request) -> bool:
 async def keep_answer_as_it_was(_request: web.Request, response: web.StreamResponse) -> None:
     """An `on_response_prepare` signal: undo what aiohttp's server adds to an answer that is not its own."""
     response.headers["Server"] = SERVER
-    if response.get(UPSTREAM_HAS_NO_TYPE):
+    if response.get(NO_CONTENT_TYPE):
         response.headers.popall("Content-Type", None)
 
 
@@ -129,7 +149,7 @@ async def _relay(
     if set_cookie is not None:
         headers.add("Set-Cookie", set_cookie)
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
-    response[UPSTREAM_HAS_NO_TYPE] = "Content-Type" not in answer.headers
+    response[NO_CONTENT_TYPE] = "Content-Type" not in answer.headers
     await response.prepare(request)
     try:
         async for chunk in answer.content.iter_any():
@@ -142,11 +162,25 @@ async def _relay(
     return response
 
 
+async def _relay_frames(browser: web.WebSocketResponse, sidecar: aiohttp.ClientWebSocketResponse) -> None:
+    """Carry frames both ways until one side closes, then close both for its reason."""
+    ways = [asyncio.create_task(_pump(browser, sidecar)), asyncio.create_task(_pump(sidecar, browser))]
+    try:
+        done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        code = done.pop().result()
+        # The sidecar first: closing the browser's side ends its connection and with it this request.
+        await sidecar.close(code=code)
+        await browser.close(code=code)
+    finally:
+        for way in ways:
+            way.cancel()
+
+
 async def _pump(
     source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
     sink: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
-) -> None:
-    """Carry every frame until one side closes, then close the other for the same reason."""
+) -> int:
+    """Carry every frame one way until its source closes; the code to close with."""
     try:
         while True:
             message = await source.receive()
@@ -159,12 +193,12 @@ async def _pump(
                     await sink.ping(message.data)
                 case WSMsgType.PONG:
                     await sink.pong(message.data)
+                case WSMsgType.CLOSE:
+                    return WSCloseCode.OK if message.data in NEVER_SENT else int(message.data)
                 case _:
-                    break
+                    return WSCloseCode.GOING_AWAY
     except ConnectionError:
-        pass  # the other side is gone: closing is all that is left
-    code = source.close_code or 0
-    await sink.close(code=1000 if code in ABNORMAL_CLOSURES else code)
+        return WSCloseCode.GOING_AWAY
 
 
 def _without_length(headers: LooseHeaders | None) -> CIMultiDict[str]:

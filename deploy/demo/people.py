@@ -50,7 +50,7 @@ ADA = Person.with_email(
 )
 SAMIR = Person.with_email(
     "samir@example.com",
-    name="Samir Hart",
+    name="Samir Holt",
     role_hint="support",
     description="Works with tenants and invitations, but deletes none and sees no operator events.",
 )
@@ -60,9 +60,9 @@ ROSA = Person.with_email(
     role_hint="read_only",
     description="Looks at tenants and the audit log; every change is refused.",
 )
-INES = Person.with_email(
-    "ines@example.com",
-    name="Ines Falk",
+IRMA = Person.with_email(
+    "irma@example.com",
+    name="Irma Falk",
     role_hint="security",
     description="Reads every audit event, also those of operators; changes nothing, sees no tenants.",
 )
@@ -83,5 +83,5 @@ EXPIRED_TOKEN = TokenKind(
     "Ada’s token, an hour too old: the edge lets it through, so that the sidecar must refuse it.",
 )
 
-CAST: tuple[Person, ...] = (ADA, SAMIR, ROSA, INES, NOEL)
+CAST: tuple[Person, ...] = (ADA, SAMIR, ROSA, IRMA, NOEL)
 TOKEN_KINDS: tuple[TokenKind, ...] = (SERVICE_TOKEN, EXPIRED_TOKEN)

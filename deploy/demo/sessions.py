@@ -118,7 +118,7 @@ class Sessions:
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             key = next(key for key in self._issuer.keys if key.kid == kid)
-            return jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key.private.public_key(),
                 algorithms=["RS256"],
@@ -132,7 +132,8 @@ class Sessions:
                     "require": ["exp", "iat"],
                 },
             )
-        except (jwt.InvalidTokenError, StopIteration) as refused:
+            return claims | {"exp": int(claims["exp"]), "iat": int(claims["iat"])}
+        except (jwt.InvalidTokenError, StopIteration, ValueError, TypeError) as refused:
             raise LoginRequired("no token of this team for this application") from refused
 
     def _session_of(self, claims: dict[str, Any], token: str) -> Session:
