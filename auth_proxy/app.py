@@ -92,7 +92,12 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         keys = await _keys(settings, clock, metrics, stack)
         operators = await _operators(settings, signer, clock, metrics, stack)
-        relay = Relay(_upstreams(settings), scheme=_scheme(settings), trusted=_trusted(settings))
+        relay = Relay(
+            _upstreams(settings),
+            scheme=_scheme(settings),
+            trusted=_trusted(settings),
+            most_body_bytes=settings.max_body_bytes,
+        )
         await relay.start()
         stack.push_async_callback(relay.close)
         gate = Gate(_pipeline(settings, keys, operators, signer, clock), relay, DecisionLog(metrics), clock)

@@ -8,12 +8,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from auth_proxy.app import run
 from auth_proxy.settings import ProxySettings, load_proxy_settings
 from auth_proxy.transport.listener import PureParserError
+from service_kit.clock import SystemClock
 from service_kit.identity.keys import KeyFileError, load_signing_keys, new_signing_key
 from service_kit.settings import SettingsError, variables
 from service_kit.telemetry.logging import configure_logging
@@ -87,6 +87,6 @@ def _keys(options: argparse.Namespace) -> int:
         for key in load_signing_keys(path):
             print(f"{key.kid}  {key.created_at:%Y-%m-%dT%H:%M:%SZ}")
         return 0
-    target = path / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.pem" if path.is_dir() else path
+    target = path / f"{SystemClock().now():%Y%m%dT%H%M%SZ}.pem" if path.is_dir() else path
     print(f"{new_signing_key(target)}  {target}")
     return 0

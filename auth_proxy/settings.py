@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
@@ -27,6 +27,11 @@ from service_kit.web.service_url import ServiceUrlSetting
 MOST_LEEWAY_SECONDS: Final = 120
 _ACCESS_DOMAIN: Final = "cloudflareaccess.com"
 _HTTPS_PORT: Final = 443
+
+
+def _netloc(origin: str) -> str:
+    parts = _split(origin)
+    return parts.netloc if parts is not None else ""
 
 
 def _lower(value: object) -> object:
@@ -111,7 +116,7 @@ class ProxySettings(ServiceSettings):
         if not self.admin_origins:
             return {host: frozenset({f"https://{host}"}) for host in self.admin_hosts}
         return {
-            host: frozenset(origin for origin in self.admin_origins if urlsplit(origin).netloc == host)
+            host: frozenset(origin for origin in self.admin_origins if _netloc(origin) == host)
             for host in self.admin_hosts
         }
 
@@ -127,7 +132,9 @@ class ProxySettings(ServiceSettings):
         if isinstance(domain, str):
             # A bare team name is accepted in either variable (C-04).
             full = domain if "://" in domain else f"https://{domain}"
-            parts = urlsplit(full.rstrip("/"))
+            parts = _split(full.rstrip("/"))
+            if parts is None:
+                return values  # refused by name further down
             host = parts.netloc if "." in parts.netloc or "://" in domain else f"{domain}.{_ACCESS_DOMAIN}"
             values = {**values, "CF_ACCESS_TEAM_DOMAIN": f"{parts.scheme}://{host}{parts.path}".lower()}
         return values
@@ -178,24 +185,30 @@ def _access_problems(settings: ProxySettings) -> list[SettingProblem]:
 
 def _is_safe_origin(value: str, settings: ProxySettings) -> bool:
     """Https anywhere; plain http only to this machine and only in development."""
-    parts = urlsplit(value)
-    bare = not parts.path and not parts.query and not parts.fragment and not parts.username
-    if not bare or not parts.hostname:
+    parts = _split(value)
+    if parts is None or "@" in parts.netloc or value != f"{parts.scheme}://{parts.netloc}":
         return False
     if parts.scheme == "https":
         return True
-    is_local = Listen(parts.hostname, parts.port or 80).is_loopback
+    is_local = Listen(str(parts.hostname), parts.port or 80).is_loopback
     return parts.scheme == "http" and settings.is_development and is_local
 
 
-def _is_host(value: str) -> bool:
-    parts = urlsplit(f"//{value}")
+def _split(value: str) -> SplitResult | None:
+    """The parts of a URL with a host and, if any, a possible port; None for every other text."""
     try:
-        return (
-            bool(parts.hostname) and parts.netloc == value and parts.port != _HTTPS_PORT and "@" not in value
-        )
-    except ValueError:
+        parts = urlsplit(value)
+        fits = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text repeats the value
+        return None
+    return parts if fits else None
+
+
+def _is_host(value: str) -> bool:
+    parts = _split(f"//{value}")
+    if parts is None or not value.isascii() or "@" in value:
         return False
+    return parts.netloc == value and parts.port != _HTTPS_PORT
 
 
 def _dev_problems(settings: ProxySettings) -> list[SettingProblem]:

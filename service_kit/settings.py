@@ -92,7 +92,8 @@ def _conflicts(kind: type[ServiceSettings], given: Mapping[str, str]) -> Iterato
 
 def _problem(kind: type[ServiceSettings], details: Any) -> SettingProblem:
     location = details["loc"][0] if details["loc"] else "configuration"
-    known = {name: names[0] for names in variables(kind).values() for name in names}
+    # A default that is wrong is reported under the field's own name, a given value under its variable.
+    known = {name: names[0] for field, names in variables(kind).items() for name in (field, *names)}
     variable = known.get(str(location), str(location))
     if details["type"] == "missing":
         return SettingProblem(variable, "is required")
@@ -113,7 +114,7 @@ class Listen:
         if isinstance(value, cls):
             return value
         text = str(value)
-        if text.startswith("unix:"):
+        if text.startswith("unix:/"):
             return cls(path=text.removeprefix("unix:"))
         host, separator, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")

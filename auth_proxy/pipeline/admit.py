@@ -62,12 +62,13 @@ def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
 
 def _host(raw: RawRequest, policy: AdmitPolicy) -> str:
     """R-040: a foreign host learns nothing, not even that something is wrong with its request."""
-    given = [value for name, value in raw.headers if name.lower() == b"host"]
-    if not given or given[0].decode("latin-1").strip().lower() not in policy.hosts:
+    # Bytes, not text: str.strip() takes a no-break space for a space and would let a foreign host in.
+    given = [value.strip(b" \t").lower() for name, value in raw.headers if name.lower() == b"host"]
+    if not given or (host := given[0].decode("latin-1")) not in policy.hosts:
         raise Refusal(Reason.HOST_UNKNOWN)
     if len(given) > 1:
         raise Refusal(Reason.HOST_AMBIGUOUS, "more than one Host header")
-    return given[0].decode("ascii").strip().lower()
+    return host
 
 
 def _check_sizes(raw: RawRequest, policy: AdmitPolicy) -> None:

@@ -123,4 +123,5 @@ def _upgrade(headers: Headers) -> str | None:
         for part in value.split(",")
     }
     asked = _first(headers, "upgrade")
-    return asked.lower() if asked and "upgrade" in tokens else None
+    # An empty Upgrade header counts too: the parser stops reading the body for it.
+    return asked.lower() if asked is not None and "upgrade" in tokens else None

@@ -39,11 +39,14 @@ class AdminLink:
             raise RuntimeError("the link was not started")
         binding = None if method in SAFE_METHODS else RequestBinding(method, target)
         token = self._signer.sign(_SIDECAR, audience=_AUDIENCE, binding=binding)
+        headers = {IDENTITY_HEADER: token}
+        if json is not None:
+            headers["Content-Type"] = "application/json"
         return self._session.request(
             method,
             self._url.base + target,
             json=json,
-            headers={IDENTITY_HEADER: token},
+            headers=headers,
             allow_redirects=False,
             timeout=timeout or aiohttp.ClientTimeout(total=5),
         )

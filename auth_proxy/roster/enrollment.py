@@ -13,6 +13,7 @@ from auth_proxy.roster.admin_link import AdminLink
 from auth_proxy.roster.feed import FeedRoster
 from auth_proxy.roster.source import OperatorEntry
 from service_kit.identity.model import Role
+from service_kit.identity.signing import SigningError
 
 CLAIM_TARGET: Final = "/internal/v1/enrollments/claim"
 _MOST_TOKEN: Final = 200
@@ -35,13 +36,15 @@ class FeedEnrollment:
         self._roster = roster
 
     async def claim(self, sub: str, email: str, token: str) -> OperatorEntry:
-        """Raises Refusal: ENROLLMENT_FAILED, ENROLLMENT_LIMITED or ROSTER_UNAVAILABLE."""
+        """Raises Refusal: ENROLLMENT_FAILED, ENROLLMENT_LIMITED, ROSTER_UNAVAILABLE or CANNOT_VOUCH."""
         if len(token) > _MOST_TOKEN:
             raise Refusal(Reason.ENROLLMENT_FAILED, "too long to be a token")
         try:
             body = {"sub": sub, "email": email, "token": token}
             async with self._link.request("POST", CLAIM_TARGET, json=body) as response:
                 status, answer = response.status, await response.read()
+        except SigningError as error:
+            raise Refusal(Reason.CANNOT_VOUCH) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Refusal(Reason.ROSTER_UNAVAILABLE, "the claim got no answer") from error
         entry = _entry(status, answer, sub)

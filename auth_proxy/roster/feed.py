@@ -141,7 +141,7 @@ class FeedRoster:
                 SigningError,
                 ValueError,
             ) as error:
-                _log.warning("roster_feed_lost", cause=type(error).__name__, age=round(self.age_seconds, 1))
+                _log.warning("roster_feed_lost", cause=type(error).__name__, version=self._version)
             self._observer.disconnected()
             wait = 0.05 if self._heard_at > before else min(wait * 2, _LONGEST_WAIT)
             # Jitter: a thousand sidecars must not come back in the same millisecond.

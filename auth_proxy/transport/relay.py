@@ -5,7 +5,8 @@ dies in the middle of its answer breaks the client's transfer visibly instead of
 """
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import aiohttp
@@ -33,11 +34,13 @@ class Relay:
         scheme: str,
         trusted: tuple[Network, ...] = (),
         header_seconds: float = RESPONSE_HEADER_SECONDS,
+        most_body_bytes: int = 100 * 1024 * 1024,
     ) -> None:
         self._upstreams = upstreams
         self._scheme = scheme
         self._trusted = trusted
         self._header_seconds = header_seconds
+        self._most_body_bytes = most_body_bytes
         self._sessions: dict[Target, aiohttp.ClientSession] = {}
 
     async def start(self) -> None:
@@ -66,19 +69,32 @@ class Relay:
         # encoded=True: the bytes that were decided on are the bytes that go out.
         url = URL(self._upstreams[target].base + inbound.target, encoded=True)
         try:
-            async with asyncio.timeout(None if inbound.has_body else self._header_seconds):
+            async with asyncio.timeout(None if inbound.has_body else self._header_seconds) as deadline:
                 return await self._sessions[target].request(
                     inbound.method,
                     url,
                     headers=upstream_headers(signed, request_id, forwarding),
-                    data=request.content if inbound.has_body else None,
+                    data=self._upload(request, deadline) if inbound.has_body else None,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),
                 )
         except TimeoutError as error:
             raise Refusal(Reason.UPSTREAM_TIMEOUT) from error
         except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error.__cause__, Refusal):
+                raise error.__cause__ from None
             raise Refusal(Reason.UPSTREAM_UNAVAILABLE, type(error).__name__) from error
+
+    async def _upload(self, request: web.BaseRequest, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
+        """The body as it comes: an upload takes what it takes, the wait for the answer begins after it."""
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > self._most_body_bytes:  # a chunked body names no length that admit could judge
+                raise Refusal(Reason.BODY_TOO_LARGE)
+            yield chunk
+        with contextlib.suppress(RuntimeError):  # the upstream answered before the end
+            deadline.reschedule(asyncio.get_running_loop().time() + self._header_seconds)
 
     async def _relay(
         self, upstream: aiohttp.ClientResponse, request: web.BaseRequest, request_id: str

@@ -76,6 +76,15 @@ class Processes:
             if process.returncode is not None:
                 raise self._ended(program, process.returncode)
 
+    async def stop_one(self, name: str) -> Program:
+        """End one of them and return its program, so that it can be started again."""
+        (found,) = [entry for entry in self._running if entry[0].name == name]
+        self._running.remove(found)
+        program, process = found
+        process.terminate()
+        await process.wait()
+        return program
+
     async def stop(self) -> None:
         """End them, the front door first; kill only what does not end in time."""
         for _, process in self._running:

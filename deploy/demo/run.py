@@ -57,9 +57,9 @@ async def _run(ports: Ports, data: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    programs = _programs(ports, data)
+    programs = programs_of(ports, data)
     refuse_taken_ports(programs)
-    _make_keys(data)
+    make_keys(data)
     first_token = await seed_first_operator({**os.environ, **programs[1].environment})
     processes = Processes(data / "logs")
     try:
@@ -93,12 +93,14 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         await working
 
 
-def _make_keys(data: Path) -> None:
+def make_keys(data: Path) -> None:
+    """The sidecar's signing key, on the first start only."""
     with contextlib.suppress(FileExistsError):
         new_signing_key(data / "identity" / "first.pem")
 
 
-def _programs(ports: Ports, data: Path) -> tuple[Program, ...]:
+def programs_of(ports: Ports, data: Path) -> tuple[Program, ...]:
+    """The four processes: sidecar, admin service, tenant service, edge."""
     audience = KeyStore(data / "edge").load_or_create_audience()
     return (
         _sidecar(ports, data, audience),

@@ -79,7 +79,7 @@ async def make_sample_data(origin: str, first_token: str) -> None:
 
 async def _provision(ada: "Browser", origin: str, person: Person) -> None:
     body = {"email": person.email, "name": person.name, "role": person.role_hint}
-    answer = await ada.post("/api/admin/global-admins", body)
+    answer = await ada.ask("POST", "/api/admin/global-admins", _CREATED, body=body)
     async with Browser(origin, person) as browser:
         await browser.enroll(answer["enrollmentToken"])
 
@@ -108,28 +108,29 @@ class Browser:
         await self._session.close()
 
     async def enroll(self, token: str) -> None:
-        await self._ask("GET", "/api/admin/me", _OK, headers={ENROLLMENT_HEADER: token})
-
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._ask("POST", path, _CREATED, body=body)
+        await self.ask("GET", "/api/admin/me", headers={ENROLLMENT_HEADER: token})
 
     async def create_tenant(self, body: Mapping[str, Any]) -> None:
         key = {"Idempotency-Key": f"sample-data-{body['slug']}"}
-        await self._ask("POST", "/api/admin/tenants", _CREATED, body=body, headers=key)
+        await self.ask("POST", "/api/admin/tenants", _CREATED, body=body, headers=key)
 
-    async def _ask(
+    async def status_of(self, method: str, path: str) -> int:
+        """The status of a request without a body."""
+        async with self._send(method, path, None, {}) as response:
+            await response.read()
+            return response.status
+
+    async def ask(
         self,
         method: str,
         path: str,
-        expected: int,
+        expected: int = _OK,
         *,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        sent = {"Cookie": self._cookie, "Origin": self._origin, **(headers or {})}
-        async with self._session.request(
-            method, self._origin + path, json=body, headers=sent, allow_redirects=False
-        ) as response:
+        """The JSON answer to a request. Raises DemoError when its status is not the expected one."""
+        async with self._send(method, path, body, headers or {}) as response:
             answer: dict[str, Any] = await response.json(content_type=None)
             if response.status != expected:
                 raise DemoError(
@@ -137,3 +138,11 @@ class Browser:
                     f"{answer.get('code', '')}"
                 )
             return answer
+
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> Any:
+        sent = {"Cookie": self._cookie, "Origin": self._origin, **headers}
+        return self._session.request(
+            method, self._origin + path, json=body, headers=sent, allow_redirects=False
+        )

@@ -121,7 +121,7 @@ def parse_public_jwks(document: bytes) -> Mapping[str, Ed25519PublicKey]:
     try:
         entries = json.loads(document)["keys"]
         keys = [(_usable(entry), entry) for entry in entries]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise KeyFileError("not a JWK set") from error
     usable = [(entry["kid"], key) for key, entry in keys if key is not None]
     if len({kid for kid, _ in usable}) != len(usable):

@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
@@ -39,11 +39,22 @@ def configure_logging(service: str, *, stream: TextIO | None = None, level: int 
 def redact(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what is named or shaped like a credential with `***`."""
     for key, value in event.items():
-        if _SECRET_NAMES.search(key):
-            event[key] = "***"
-        elif isinstance(value, str):
-            event[key] = _SECRET_TEXT.sub("***", value)
+        event[key] = "***" if _SECRET_NAMES.search(key) else _redacted(value)
     return event
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case str():
+            return _SECRET_TEXT.sub("***", value)
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return redact(None, "", {str(name): item for name, item in value.items()})
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(item) for item in value]
+        case _:
+            return _SECRET_TEXT.sub("***", repr(value))  # as the renderer would write it
 
 
 def get_logger(name: str) -> Logger:

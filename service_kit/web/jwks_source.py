@@ -79,11 +79,13 @@ class JwksSource:
                 await self._refresh()
 
     async def _refresh(self) -> None:
-        self._last_try = self._clock.monotonic()
         try:
             self._keys = parse_public_jwks(await self._fetch())
         except (KeyFileError, OSError, aiohttp.ClientError, TimeoutError) as error:
             _log.warning("identity_keys_not_refreshed", cause=type(error).__name__)
+        finally:
+            # The end counts: requests that waited for a slow fetch must not each begin another one.
+            self._last_try = self._clock.monotonic()
 
 
 def open_jwks_source(*, url: str | None, file: Path | None, clock: Clock) -> JwksSource:
@@ -108,8 +110,12 @@ def _from_url(url: str) -> Fetch:
             aiohttp.ClientSession(timeout=_TIMEOUT) as session,
             session.get(url, allow_redirects=False) as response,
         ):
-            body = await response.content.read(_MOST_BYTES)
-            if response.status != 200 or not response.content.at_eof():  # noqa: PLR2004 - anything else is no key set
+            body = b""
+            async for part in response.content.iter_any():  # read() alone would end with the first packet
+                body += part
+                if len(body) > _MOST_BYTES:
+                    raise KeyFileError("the answer is too long for a JWK set")
+            if response.status != 200:  # noqa: PLR2004 - anything else is no key set
                 raise KeyFileError("the answer is no JWK set")
             return body
 

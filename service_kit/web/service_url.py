@@ -26,16 +26,26 @@ class ServiceUrl:
             if not path.startswith("/"):
                 raise ValueError("must name an absolute path: http+unix:///run/service.sock")
             return cls("http://localhost", path)
-        parts = urlsplit(text)
-        plain = parts.path in ("", "/") and not parts.query and not parts.fragment and not parts.username
-        if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+        origin = _origin(text)
+        if origin is None:
             raise ValueError("must be http://host:port or http+unix:///path")
-        return cls(f"{parts.scheme}://{parts.netloc}")
+        return cls(origin)
 
     def connector(self, *, limit: int = 100) -> aiohttp.BaseConnector:
         if self.socket_path:
             return aiohttp.UnixConnector(self.socket_path, limit=limit)
         return aiohttp.TCPConnector(limit=limit)
+
+
+def _origin(text: str) -> str | None:
+    """The origin that the text names and nothing beside it: no path, no user, a possible port."""
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text repeats the value, which may hold a password
+        return None
+    bare = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
+    return f"{parts.scheme}://{parts.netloc}" if fits and bare else None
 
 
 def open_session(url: ServiceUrl, *, limit: int = 100) -> aiohttp.ClientSession:

@@ -67,13 +67,13 @@ def _runner(site: Site, drain_seconds: float) -> web.BaseRunner:
 
 async def _start(runner: web.BaseRunner, site: Site) -> None:
     listen = site.listen
-    if listen.path:
-        _make_room(listen.path)
-        await web.UnixSite(runner, listen.path, backlog=_BACKLOG).start()
-        _close_to_others(listen.path)
-        return
     try:
-        await web.TCPSite(runner, listen.host, listen.port, backlog=_BACKLOG).start()
+        if listen.path:
+            _make_room(listen.path)
+            await web.UnixSite(runner, listen.path, backlog=_BACKLOG).start()
+            _close_to_others(listen.path)
+        else:
+            await web.TCPSite(runner, listen.host, listen.port, backlog=_BACKLOG).start()
     except socket.gaierror as error:
         raise PortInUseError(f"{site.name}: {listen.host} is no address of this machine") from error
     except OSError as error:
@@ -83,8 +83,9 @@ async def _start(runner: web.BaseRunner, site: Site) -> None:
 
 
 def _make_room(path: str) -> None:
-    """A socket file outlives its process; the path of a listener is ours by configuration."""
-    Path(path).unlink(missing_ok=True)
+    """A socket file outlives its process. Anything else at that path is a mistake, and stays."""
+    if Path(path).is_socket():
+        Path(path).unlink(missing_ok=True)
 
 
 def _close_to_others(path: str) -> None:

@@ -106,6 +106,7 @@ class FakeAdminService:
 
     async def _claim(self, request: web.Request) -> web.StreamResponse:
         await self._sidecar(request)
+        assert request.content_type == "application/json"  # as strict as the service
         body = await request.json()
         entry = self.tokens.pop(body["token"], None)
         if entry is None or entry["email"] != body["email"]:
@@ -116,6 +117,7 @@ class FakeAdminService:
 
     async def _activity(self, request: web.Request) -> web.StreamResponse:
         await self._sidecar(request)
+        assert request.content_type == "application/json"
         self.seen += (await request.json())["seen"]
         return web.Response(status=204)
 

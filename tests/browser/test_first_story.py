@@ -1,0 +1,194 @@
+"""The first story in a real Chromium: sign in at the edge, create a tenant, find it and its audit row."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page
+
+from deploy.demo.people import ADA, IRMA, NOEL, ROSA, Person
+from deploy.demo.sample_data import TENANTS
+from tests.fixtures.chromium import ARTEFACTS, chromium
+from tests.fixtures.stack import Stack, running_stack
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.stack,
+    pytest.mark.timeout(180),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+WIDE, NARROW = (1440, 900), (390, 844)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> AsyncIterator[Stack]:
+    assert browser.is_connected()
+    async with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@dataclass
+class Visit:
+    """One person in one browser window, and everything the browser complained about."""
+
+    page: Page
+    origin: str
+    complaints: list[str] = field(default_factory=list)
+
+    async def open(self, path: str) -> int:
+        response = await self.page.goto(self.origin + path)
+        return response.status if response else 0
+
+    async def heading(self) -> str:
+        return (await self.page.locator("h1").inner_text()).strip()
+
+    async def text(self) -> str:
+        return await self.page.locator("main").inner_text()
+
+    async def keep(self, name: str) -> None:
+        ARTEFACTS.mkdir(exist_ok=True)
+        await self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+
+
+async def visit(
+    browser: Browser,
+    stack: Stack,
+    person: Person,
+    *,
+    size: tuple[int, int] = WIDE,
+    dark: bool = False,
+    javascript: bool = True,
+) -> Visit:
+    """Open the front door, choose who to be at the edge, and follow where it leads."""
+    context: BrowserContext = await browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=javascript,
+    )
+    context.set_default_timeout(10_000)
+    page = await context.new_page()
+    here = Visit(page, stack.origin)
+    page.on("console", lambda m: here.complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: here.complaints.append(str(error)))
+    await here.open("/manage")
+    await page.click(f'button[value="{person.key}"]')
+    return here
+
+
+async def create_tenant(here: Visit, slug: str) -> None:
+    await here.open("/manage/tenants/new")
+    await here.page.fill('[name="name"]', f"The {slug} company")
+    await here.page.fill('[name="slug"]', slug)
+    await here.page.fill('[name="primaryAdminEmail"]', "owner@new.example")
+    await here.page.get_by_role("button", name="Create tenant").click()
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without JavaScript"])
+async def test_the_first_story(browser: Browser, stack: Stack, javascript: bool) -> None:
+    """R-017, R-018, R-020, R-030: dashboard with e-mail and count, create, list, audit; no complaint."""
+    slug = "north-star" if javascript else "south-cross"
+    ada = await visit(browser, stack, ADA, javascript=javascript)
+    dashboard = await ada.text()
+    await create_tenant(ada, slug)
+    created = await ada.text()
+    await ada.open(f"/manage/tenants?q={slug}")
+    listed = await ada.text()
+    await ada.page.click(f'main a:has-text("{slug}"), main a:has-text("The {slug} company")')
+    detail = await ada.heading()
+    await ada.open("/manage/audit")
+    audit = await ada.page.locator("main table tbody tr").first.inner_text()
+    await ada.keep(f"audit{'' if javascript else '-no-js'}")
+
+    assert ADA.email in dashboard
+    assert str(len(TENANTS)) in dashboard or str(len(TENANTS) + 1) in dashboard
+    assert "accept-invite" in created
+    assert f"{slug}" in listed
+    assert f"The {slug} company" in detail
+    assert "create_tenant" in audit
+    assert ADA.email in audit
+    assert ada.complaints == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+async def test_every_page_in_both_themes_and_widths(
+    browser: Browser, stack: Stack, size: tuple[int, int], dark: bool
+) -> None:
+    """Each page renders without a complaint and without scrolling sideways; the pictures are kept."""
+    look = f"{'dark' if dark else 'light'}-{size[0]}"
+    ada = await visit(browser, stack, ADA, size=size, dark=dark)
+    pages = {
+        "dashboard": "/manage",
+        "tenants": "/manage/tenants",
+        "tenants-empty": "/manage/tenants?q=nothing-like-this",
+        "tenant-new": "/manage/tenants/new",
+        "tenant": "/manage/tenants/acme",
+        "audit": "/manage/audit",
+        "operators": "/manage/operators",
+    }
+    for name, path in pages.items():
+        assert await ada.open(path) == 200, path
+        overflow = await ada.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert overflow <= 0, path
+        await ada.keep(f"{name}-{look}")
+
+    assert ada.complaints == []
+
+
+async def test_a_read_only_operator_sees_no_way_to_create(browser: Browser, stack: Stack) -> None:
+    """R-074: the navigation hides what the role cannot do, and the server refuses it all the same."""
+    rosa = await visit(browser, stack, ROSA)
+    await rosa.open("/manage/tenants")
+    offers = await rosa.page.locator('a[href="/manage/tenants/new"]').count()
+    status = await rosa.open("/manage/tenants/new")
+    await rosa.keep("permission-denied")
+
+    assert offers == 0
+    assert status == 403
+    assert "tenant.create" in await rosa.text()
+
+
+async def test_security_reads_the_audit_but_no_tenants(browser: Browser, stack: Stack) -> None:
+    """R-075: the security role sees operator events and no tenant view."""
+    irma = await visit(browser, stack, IRMA)
+    dashboard = await irma.text()
+    tenants = await irma.open("/manage/tenants")
+    await irma.open("/manage/audit?event=admin.*")
+    rows = await irma.page.locator("main table tbody tr").count()
+
+    assert IRMA.email in dashboard
+    assert tenants == 403
+    assert rows > 0
+
+
+async def test_a_stranger_lands_on_enrollment(browser: Browser, stack: Stack) -> None:
+    """R-066: a person without a row is sent to /enrollment, and a wrong token gets one message."""
+    noel = await visit(browser, stack, NOEL)
+    where = noel.page.url
+    await noel.keep("enrollment")
+    await noel.page.fill('[name="token"]', "enr_" + "x" * 43)
+    await noel.page.get_by_role("button", name="Enroll").click()
+    await noel.keep("enrollment-refused")
+
+    assert where.endswith("/enrollment")
+    assert NOEL.email in await noel.text()
+    assert "expired" in await noel.text()
+    assert noel.page.url.endswith("/enrollment")
+
+
+async def test_the_front_page_leads_to_the_panel(browser: Browser, stack: Stack) -> None:
+    """Who opens the bare host is led to the dashboard."""
+    ada = await visit(browser, stack, ADA)
+    await ada.open("/")
+
+    assert ada.page.url == f"{stack.origin}/manage"
