@@ -102,7 +102,7 @@ class AuditQueries:
 
     def _select(self) -> Select[Any]:
         events, pii = self._tables.events, self._tables.pii
-        person = (pii.c.actor_email, pii.c.actor_name, pii.c.ip, pii.c.details_pii)
+        person = (pii.c.actor_email, pii.c.actor_name, pii.c.ip, pii.c.user_agent, pii.c.details_pii)
         return select(events, *person).select_from(events.outerjoin(pii, pii.c.event_id == events.c.id))
 
     def _conditions(self, wanted: AuditFilter, *, hide_admin_events: bool) -> list[ColumnElement[bool]]:

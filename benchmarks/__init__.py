@@ -1,0 +1,1 @@
+"""The side-by-side measurement of the sidecar: reproducible, interleaved, told as ratios."""

@@ -1,0 +1,1 @@
+"""Tenants and what belongs to them, in one database of its own; it knows no operator but by proof."""

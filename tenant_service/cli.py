@@ -1,0 +1,79 @@
+"""The command line: `tenant-service run` and `tenant-service migrate`.
+
+Exit status 2 means that the settings are wrong, 1 that the service could not run.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from service_kit.clock import SystemClock
+from service_kit.db.migrations import DatabaseNewerError, migrate
+from service_kit.db.session import Database
+from service_kit.errors import UnavailableError
+from service_kit.settings import SettingsError, load_settings
+from service_kit.telemetry.logging import configure_logging
+from service_kit.web.serving import PortInUseError, Site, run_service, serving
+from tenant_service.app import MIGRATIONS, create_app
+from tenant_service.process_lock import DatabaseInUseError, sole_process
+from tenant_service.settings import TenantSettings
+
+_FAULTS = (DatabaseNewerError, DatabaseInUseError, PortInUseError, UnavailableError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    command: Callable[[TenantSettings], None] = _arguments().parse_args(argv).command
+    try:
+        settings = load_settings(TenantSettings, os.environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 2
+    try:
+        command(settings)
+    except _FAULTS as error:
+        print(f"tenant-service: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tenant-service", description="Tenants, and what belongs to them.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    run = commands.add_parser("run", help="serve until SIGTERM or Ctrl-C")
+    run.set_defaults(command=_run)
+    upgrade = commands.add_parser("migrate", help="bring the database to this version's schema")
+    upgrade.set_defaults(command=_migrate)
+    return parser
+
+
+def _run(settings: TenantSettings) -> None:
+    configure_logging("tenant_service")
+
+    async def serve(stop: asyncio.Event) -> None:
+        apps = create_app(settings, clock=SystemClock())
+        sites = [
+            Site("internal", settings.listen, apps.internal),
+            Site("operations", settings.ops_listen, apps.ops),
+        ]
+        async with serving(sites):
+            await stop.wait()
+
+    run_service(serve)
+
+
+def _migrate(settings: TenantSettings) -> None:
+    url = settings.database_url.get_secret_value()
+
+    async def upgrade() -> str:
+        database = Database.open(url)
+        try:
+            return await migrate(database, MIGRATIONS)
+        finally:
+            await database.close()
+
+    with sole_process(url):
+        print(f"the database is at revision {asyncio.run(upgrade())}")

@@ -1,0 +1,1 @@
+"""Invitations: the only way by which a person comes to a tenant (R-036)."""

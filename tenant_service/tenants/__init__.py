@@ -1,0 +1,1 @@
+"""Tenants: who they are, in which state, and how operators make and see them."""

@@ -1,0 +1,188 @@
+"""What comes in and goes out of the tenant endpoints (http-api 3.2, "Tenants").
+
+No rule about slugs stands here: a slug is any text until the service has judged it, because its
+refusals have codes of their own.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
+from tenant_service.audit.schemas import AuditRow
+from tenant_service.invitations.models import InvitationRole
+from tenant_service.moments import UtcMoment
+from tenant_service.tenants.models import Currency, OwnerState, TenantStatus
+
+TenantName = Annotated[PlainText, StringConstraints(min_length=1, max_length=120)]
+PlanName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+Reason = Annotated[PlainText, StringConstraints(max_length=500)]
+TicketRef = Annotated[PlainText, StringConstraints(max_length=100)]
+SearchText = Annotated[PlainText, StringConstraints(max_length=120)]
+
+
+class NewTenant(ApiModel):
+    """The body of `POST /api/admin/tenants` (R-100)."""
+
+    slug: str
+    name: TenantName
+    primary_admin_email: EmailAddress
+    plan: PlanName = "free"
+    currency: Currency = Currency.INR
+    reason: Reason = ""
+    ticket_ref: TicketRef = ""
+
+
+class CreatedTenant(ApiModel):
+    """R-104. `invitationId` and `acceptUrl` hold the invitation's secret: they are shown once."""
+
+    org_id: str
+    invitation_id: str
+    hosted_at: str
+    accept_url: str | None
+    expires_at: datetime
+
+
+class ReplayedTenant(CreatedTenant):
+    """The stored answer again: `invitationId` is the public part, `acceptUrl` is null."""
+
+    accept_url: None = None
+    secret_omitted: Literal[True] = True
+
+
+class TenantSort(StrEnum):
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+class TenantQuery(QueryModel):
+    """`q` finds a part of the name, or the beginning of the slug or of the owner's address."""
+
+    q: SearchText = ""
+    status: TenantStatus | None = None
+    plan: PlanName | None = None
+    created_from: UtcMoment | None = None
+    created_to: UtcMoment | None = None
+    sort: TenantSort = TenantSort.NEWEST
+    limit: int = Field(default=50, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=512)
+
+
+class TenantRow(ApiModel):
+    """One line of the list (R-020). `creditsRemaining` is null until the tenant has a billing account."""
+
+    id: str
+    slug: str
+    name: str
+    email: str
+    plan: str
+    status: TenantStatus
+    created_at: datetime
+    credits_remaining: int | None
+    owner_state: OwnerState
+
+
+class PageInfo(ApiModel):
+    """`nextCursor` leads to later rows of the chosen order, `prevCursor` back; null where there are none."""
+
+    next_cursor: str | None
+    prev_cursor: str | None
+    has_more: bool
+
+
+class TenantPage(ApiModel):
+    data: list[TenantRow]
+    page: PageInfo
+
+
+class Owner(ApiModel):
+    """The person who accepted the owner invitation."""
+
+    name: str
+    email: str
+    since: datetime
+    last_sign_in_at: datetime | None
+
+
+class PendingInvitation(ApiModel):
+    """An open invitation by its public id; it may have expired meanwhile (`expiresAt`)."""
+
+    id: str
+    email: str
+    role: InvitationRole
+    created_at: datetime
+    expires_at: datetime
+
+
+class ConnectedAccount(ApiModel):
+    provider: str
+    display_name: str
+    external_id: str
+    status: str
+    connected_at: datetime
+
+
+class BillingSummary(ApiModel):
+    """R-022, counted in replies."""
+
+    remaining: int
+    used: int
+    granted: int
+    reserved: int
+    expires_next: datetime | None
+
+
+class FeatureFlag(ApiModel):
+    key: str
+    enabled: bool
+    note: str
+
+
+class TenantDetailCounts(ApiModel):
+    members: int
+    pending_invitations: int
+    connected_accounts: int
+
+
+class TenantDetail(ApiModel):
+    """`GET /api/admin/tenants/{id}`.
+
+    `billing` is null until the tenant has a billing account; `recentAudit` (the last ten rows that the
+    tenant itself may read) is null when the caller may not read the audit log.
+    """
+
+    id: str
+    slug: str
+    name: str
+    email: str
+    plan: str
+    currency: Currency
+    status: TenantStatus
+    status_since: datetime | None
+    status_reason: str | None
+    hosted_at: str
+    created_at: datetime
+    updated_at: datetime
+    created_by: str
+    version: int
+    owner_state: OwnerState
+    owner: Owner | None
+    pending_invitations: list[PendingInvitation]
+    counts: TenantDetailCounts
+    connected_accounts: list[ConnectedAccount]
+    billing: BillingSummary | None
+    flags: list[FeatureFlag]
+    recent_audit: list[AuditRow] | None
+
+
+class TenantCounts(ApiModel):
+    """R-018. `total` counts every tenant; `approximate` says that the numbers may be seconds old."""
+
+    total: int
+    active: int
+    suspended: int
+    deleted: int
+    pending_invitations: int
+    approximate: bool
