@@ -9,7 +9,7 @@ PYTEST_WORKERS ?= 2
 .PHONY: help run test check format bench lock audit clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) ## Start the whole stack with a simulated Access edge at http://localhost:8000
 	@$(BIN)/python -m deploy.demo.run

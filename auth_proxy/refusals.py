@@ -147,8 +147,8 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         413,
         "BODY_TOO_LARGE",
         "Body too large",
-        "The body exceeds what the route accepts.",
-        "Send less, or raise max_body of the route.",
+        "The body exceeds what the sidecar accepts.",
+        "Send less, or raise AUTH_PROXY_MAX_BODY.",
     ),
     Reason.HEADERS_TOO_LARGE: Answer(
         431,
@@ -217,7 +217,7 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "ROUTE_NOT_FOUND",
         "Route not found",
         "No route of this sidecar serves the path.",
-        "Check the address, or add the route to auth_proxy.toml.",
+        "Check the address.",
     ),
     Reason.METHOD_NOT_ALLOWED: Answer(
         405,

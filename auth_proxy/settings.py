@@ -27,6 +27,7 @@ from service_kit.web.service_url import ServiceUrlSetting
 MOST_LEEWAY_SECONDS: Final = 120
 _ACCESS_DOMAIN: Final = "cloudflareaccess.com"
 _HTTPS_PORT: Final = 443
+_STAND_INS: Final = {"ADMIN_HOST": "stand-in.invalid", "CF_ACCESS_AUD": "-", "INTERNAL_SIGNING_KEY_FILE": "-"}
 
 
 def _netloc(origin: str) -> str:
@@ -151,11 +152,35 @@ class ProxySettings(ServiceSettings):
 
 def load_proxy_settings(environ: Mapping[str, str]) -> ProxySettings:
     """The settings, or SettingsError with every problem that would make this sidecar unsafe."""
-    settings = load_settings(ProxySettings, environ)
-    problems = [*_access_problems(settings), *_dev_problems(settings), *_target_problems(settings)]
+    try:
+        settings = load_settings(ProxySettings, environ)
+    except SettingsError as error:
+        raise SettingsError([*error.problems, *_further_problems(environ, error)]) from None
+    problems = _rule_problems(settings)
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _rule_problems(settings: ProxySettings) -> list[SettingProblem]:
+    return [*_access_problems(settings), *_dev_problems(settings), *_target_problems(settings)]
+
+
+def _further_problems(environ: Mapping[str, str], error: SettingsError) -> list[SettingProblem]:
+    """What the rules between settings find in the readable rest, so that one start tells everything.
+
+    Unreadable variables are left out and required ones filled in; what the rules say because of that
+    does not count.
+    """
+    wrong = {name for problem in error.problems for name in problem.variable.split(" / ")}
+    readable = {name: value for name, value in environ.items() if name not in wrong}
+    try:
+        settings = load_settings(ProxySettings, {**_STAND_INS, **readable})
+    except SettingsError:
+        return []
+    invented = wrong | {name for name in _STAND_INS if name not in readable}
+    problems = _rule_problems(settings)
+    return [problem for problem in problems if not any(name in str(problem) for name in invented)]
 
 
 def _access_problems(settings: ProxySettings) -> list[SettingProblem]:
@@ -244,4 +269,8 @@ def _target_problems(settings: ProxySettings) -> list[SettingProblem]:
             problems.append(SettingProblem("AUTH_PROXY_ROSTER", "feed needs ADMIN_SERVICE_URL"))
     elif kind != "open" or role not in list(Role):
         problems.append(SettingProblem("AUTH_PROXY_ROSTER", "must be feed or open:<role>"))
+    elif settings.admin_service is not None:
+        # The tenant service trusts the signed role: an open roster would make operators of everybody.
+        message = "open:<role> is for other frontends; the panel needs feed"
+        problems.append(SettingProblem("AUTH_PROXY_ROSTER", message))
     return problems

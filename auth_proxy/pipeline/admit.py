@@ -8,6 +8,7 @@ unreserved characters is undone once, so that decision and upstream see the same
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from auth_proxy.pipeline.exchange import Headers, Inbound, RawRequest
 from auth_proxy.refusals import Reason, Refusal
@@ -120,6 +121,10 @@ def _canonical_path(path: str) -> str:
     segments = canonical[1:].split("/")
     if "//" in canonical or "." in segments or ".." in segments:
         raise Refusal(Reason.PATH_AMBIGUOUS, "segments")
+    try:
+        unquote_to_bytes(canonical).decode()
+    except UnicodeDecodeError as error:  # some decoders read the overlong %C0%AE as a dot
+        raise Refusal(Reason.PATH_AMBIGUOUS, "escapes that are not UTF-8") from error
     return canonical
 
 

@@ -7,6 +7,7 @@ dies in the middle of its answer breaks the client's transfer visibly instead of
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -56,6 +57,8 @@ class Relay:
         """The upstream's answer, already sent. Raises Refusal while nothing has been sent yet."""
         upstream = await self._ask(signed, request, request_id)
         async with upstream:
+            if upstream.status == HTTPStatus.SWITCHING_PROTOCOLS:  # nobody asked: no route has an upgrade
+                raise Refusal(Reason.UPSTREAM_UNAVAILABLE, "an upgrade that nobody asked for")
             return await self._relay(upstream, request, request_id)
 
     async def _ask(

@@ -31,6 +31,9 @@ class ServiceUrl:
             raise ValueError("must be http://host:port or http+unix:///path")
         return cls(origin)
 
+    def __str__(self) -> str:
+        return f"http+unix://{self.socket_path}" if self.socket_path else self.base
+
     def connector(self, *, limit: int = 100) -> aiohttp.BaseConnector:
         if self.socket_path:
             return aiohttp.UnixConnector(self.socket_path, limit=limit)
