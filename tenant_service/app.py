@@ -18,6 +18,7 @@ from service_kit.audit.queries import AuditQueries
 from service_kit.audit.recorder import AuditRecorder
 from service_kit.clock import Clock
 from service_kit.db.migrations import migrate
+from service_kit.db.process_lock import sole_process
 from service_kit.db.service_keys import ensure_service_key
 from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
@@ -29,6 +30,7 @@ from service_kit.web.api import MOST_BODY_BYTES, Endpoint, mount
 from service_kit.web.guard import GuardMetrics, guard_middleware
 from service_kit.web.idempotency import IdempotencyStore
 from service_kit.web.jwks_source import JwksSource, open_jwks_source
+from service_kit.web.measuring import measuring_middleware
 from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
 from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
@@ -36,8 +38,6 @@ from tenant_service.audit import handlers as audit_handlers
 from tenant_service.audit.repository import ActivityRepository
 from tenant_service.audit.service import AuditService
 from tenant_service.invitations.repository import InvitationRepository
-from tenant_service.measuring import measuring_middleware
-from tenant_service.process_lock import sole_process
 from tenant_service.recording import CountedRecorder
 from tenant_service.settings import TenantSettings
 from tenant_service.tables import Tables

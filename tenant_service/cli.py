@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 
 from service_kit.clock import SystemClock
 from service_kit.db.migrations import DatabaseNewerError, migrate
+from service_kit.db.process_lock import DatabaseInUseError, sole_process
 from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
 from service_kit.settings import SettingsError, load_settings
 from service_kit.telemetry.logging import configure_logging
 from service_kit.web.serving import PortInUseError, Site, run_service, serving
 from tenant_service.app import MIGRATIONS, create_app
-from tenant_service.process_lock import DatabaseInUseError, sole_process
 from tenant_service.settings import TenantSettings
 
 _FAULTS = (DatabaseNewerError, DatabaseInUseError, PortInUseError, UnavailableError)

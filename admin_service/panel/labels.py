@@ -96,6 +96,16 @@ FILTER_LABELS: Mapping[str, str] = {
     "to": "To",
 }
 
+OWNER_LABELS: Mapping[str, str] = {
+    "active": "Joined",
+    "accepted": "Joined",
+    "pending": "Invited",
+    "expired": "Invitation expired",
+    "none": "No owner",
+}
+
+CURRENCY_NAMES: Mapping[str, str] = {"INR": "Indian rupee (INR)", "USD": "US dollar (USD)"}
+
 SOURCE_NAMES: Mapping[str, str] = {"tenant": "tenant service", "admin": "admin service"}
 
 # (tone, icon): a status is text, icon and colour together, never colour alone (panel.md, rule 9)
@@ -133,6 +143,14 @@ def event_label(event: str) -> str:
 
 def permission_label(permission: str) -> str:
     return PERMISSION_LABELS.get(permission, permission)
+
+
+def owner_label(state: str) -> str:
+    return OWNER_LABELS.get(state, sentence(state))
+
+
+def currency_name(currency: str) -> str:
+    return CURRENCY_NAMES.get(currency, currency)
 
 
 def filter_label(name: str) -> str:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from admin_service.panel import labels
 from admin_service.panel.assets import Assets
 from admin_service.panel.layout import SIGN_OUT_URL, THEME_URL, THEMES, Frame, document_title
+from admin_service.panel.views.audit import OUTCOMES, SEVERITIES
 
 PANEL_FOLDER = Path(__file__).parent
 TEMPLATES = PANEL_FOLDER / "templates"
@@ -48,11 +49,6 @@ class Renderer:
         )
 
 
-def load_renderer() -> Renderer:
-    """The renderer over the panel's own static folder."""
-    return Renderer(Assets.load(STATIC))
-
-
 def _environment(assets: Assets) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -67,12 +63,15 @@ def _environment(assets: Assets) -> Environment:
         sign_out_url=SIGN_OUT_URL,
         theme_url=THEME_URL,
         themes=THEMES,
+        severities=SEVERITIES,
+        outcomes=OUTCOMES,
     )
     environment.filters.update(
         iso=iso_time,
         utc_text=utc_text,
         zoned_text=zoned_text,
         day_text=day_text,
+        clock_text=clock_text,
         number=number,
         plural=plural,
         role_name=labels.role_name,
@@ -80,6 +79,8 @@ def _environment(assets: Assets) -> Environment:
         permission_label=labels.permission_label,
         filter_label=labels.filter_label,
         source_name=labels.source_name,
+        owner_label=labels.owner_label,
+        currency_name=labels.currency_name,
         sentence=labels.sentence,
         status_tone=labels.status_tone,
         status_icon=labels.status_icon,
@@ -108,6 +109,11 @@ def day_text(day: date | datetime, zone: tzinfo | None = None) -> str:
     if isinstance(day, datetime):
         day = _aware(day).astimezone(zone or UTC).date()
     return f"{day.day} {day:%b %Y}"
+
+
+def clock_text(moment: datetime, zone: tzinfo) -> str:
+    """`14:03:22` in the operator's zone."""
+    return f"{_aware(moment).astimezone(zone):%H:%M:%S}"
 
 
 def number(value: int) -> str:

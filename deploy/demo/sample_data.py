@@ -118,7 +118,8 @@ class Browser:
         """The status of a request without a body."""
         async with self._send(method, path, None, {}) as response:
             await response.read()
-            return response.status
+            status: int = response.status
+            return status
 
     async def ask(
         self,

@@ -1,7 +1,7 @@
 """A tenant service in memory, behind the admin service's own client class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -139,16 +139,13 @@ class FakeTenantApi(TenantApi):
 
     async def audit_activity(self, delegation: str, days: int) -> Mapping[date, int]:
         self._asked(delegation)
-        return {}
+        today = SINCE.date()
+        return {today - timedelta(days=number): 0 for number in range(days)}
 
     def _asked(self, delegation: str) -> None:
         self.memory.delegations.append(delegation)
         if self.steer.away:
             raise _away()
-
-    def forget(self, **changes: bool) -> None:
-        """Steer anew."""
-        self.steer = replace(Steering(), **changes)
 
 
 def _away() -> UnavailableError:

@@ -12,11 +12,12 @@ from typing import ClassVar
 from admin_service.panel.views.parts import Choice, Pager, choices, page_url, path_segment
 
 AUDIT_PATH = "/manage/audit"
-DEFAULT_RANGE = "30d"
+DEFAULT_RANGE = "90d"
 RANGE_OPTIONS: tuple[tuple[str, str], ...] = (
     ("24h", "24 hours"),
     ("7d", "7 days"),
     ("30d", "30 days"),
+    ("90d", "90 days"),
     ("all", "All time"),
 )
 SEVERITIES = ("INFO", "NOTICE", "WARNING", "CRITICAL")
@@ -141,7 +142,12 @@ class AuditListView:
     def range_label(self) -> str:
         if self.filters.has_dates:
             return "in these dates"
-        words = {"24h": "in the last 24 hours", "7d": "in the last 7 days", "30d": "in the last 30 days"}
+        words = {
+            "24h": "in the last 24 hours",
+            "7d": "in the last 7 days",
+            "30d": "in the last 30 days",
+            "90d": "in the last 90 days",
+        }
         return words.get(self.filters.range, "since the beginning")
 
     @property

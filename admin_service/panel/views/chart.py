@@ -60,13 +60,13 @@ def bar_chart(days: tuple[tuple[date, int], ...]) -> BarChart:
 
 
 def _bar(day: date, count: int, index: int, slot: float, ceiling: int) -> Bar:
-    height = max(SMALLEST_BAR, HEIGHT * count / ceiling) if count else 0
+    top = round(HEIGHT - max(SMALLEST_BAR, HEIGHT * count / ceiling), 2) if count else HEIGHT
     gap = min(GAP, slot / 3)
     return Bar(
         day=day,
         count=count,
         x=round(index * slot + gap / 2, 2),
-        y=round(HEIGHT - height, 2),
+        y=top,
         width=round(slot - gap, 2),
-        height=round(height, 2),
+        height=round(HEIGHT - top, 2),
     )

@@ -75,7 +75,8 @@ class TenantListView:
 
     @property
     def total_text(self) -> str:
-        return "" if self.total is None else count_text(self.total, "tenant")
+        text = "" if self.total is None else count_text(self.total, "tenant")
+        return text[:1].upper() + text[1:]
 
     @property
     def status_choices(self) -> tuple[Choice, ...]:
@@ -94,10 +95,6 @@ class TenantListView:
     @property
     def shows_credits(self) -> bool:
         return any(row.credits_remaining is not None for row in self.rows)
-
-    @property
-    def without_query(self) -> str:
-        return page_url(TENANTS_PATH, {**self.parameters, "q": None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +139,7 @@ class TenantNewView:
 
 @dataclass(frozen=True, slots=True)
 class TenantCreatedView:
-    """The one page that ever shows the invitation link; it is answered to the POST's redirect once."""
+    """The one page that ever shows the invitation link: the answer to the POST itself, never stored."""
 
     template: ClassVar[str] = "tenant_created.html"
     section: ClassVar[str] = "tenants"

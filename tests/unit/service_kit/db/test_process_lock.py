@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tenant_service.process_lock import DatabaseInUseError, sole_process
+from service_kit.db.process_lock import DatabaseInUseError, sole_process
 
 
 def test_a_sqlite_file_has_one_process(tmp_path: Path) -> None:

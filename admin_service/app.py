@@ -1,0 +1,245 @@
+"""The composition root: one admin service from its settings.
+
+Everything that lives as long as the process is opened and closed here, and nothing runs at import.
+The panel and the API stand on one listener that only the sidecar may reach.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from admin_service.audit import handlers as audit_handlers
+from admin_service.audit.repository import AuditRepository
+from admin_service.audit.service import AuditReader
+from admin_service.enrollment import handlers as enrollment_handlers
+from admin_service.enrollment.repository import EnrollmentRepository
+from admin_service.enrollment.service import EnrollmentService
+from admin_service.operators import handlers as operator_handlers
+from admin_service.operators.own_check import own_check_middleware
+from admin_service.operators.repository import OperatorRepository
+from admin_service.operators.service import OperatorService
+from admin_service.panel.assets import Assets
+from admin_service.panel.rendering import STATIC, Renderer
+from admin_service.panel.routes import PANEL, PanelServices, html_problem
+from admin_service.panel.routes import endpoints as panel_endpoints
+from admin_service.roster import handlers as roster_handlers
+from admin_service.roster.repository import RosterRepository
+from admin_service.roster.service import RosterHub, RosterMetrics
+from admin_service.settings import AdminSettings
+from admin_service.tables import AUDIT, SERVICE_KEYS
+from admin_service.tenant_api import TenantApi
+from service_kit.audit.recorder import AuditRecorder
+from service_kit.clock import Clock
+from service_kit.db.migrations import migrate
+from service_kit.db.service_keys import ensure_service_key
+from service_kit.db.session import Database
+from service_kit.errors import UnavailableError
+from service_kit.identity.replay import MemoryReplayGuard
+from service_kit.identity.verifying import IdentityVerifier, PublicKeys, VerifierPolicy
+from service_kit.ids import IdFactory
+from service_kit.telemetry.metrics import RequestMetrics
+from service_kit.web.api import MOST_BODY_BYTES, Endpoint, mount
+from service_kit.web.guard import GuardMetrics, guard_middleware
+from service_kit.web.jwks_source import JwksSource, open_jwks_source
+from service_kit.web.measuring import measuring_middleware
+from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
+from service_kit.web.paging import CursorCodec
+from service_kit.web.problems import problem_middleware
+
+AUDIENCE: Final = "admin_service"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_NAMESPACE: Final = "admin_service"
+
+DATABASE = web.AppKey("database", Database)
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    """What the process listens with."""
+
+    internal: web.Application
+    ops: web.Application
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKeys:
+    """Random keys from the service's own database, the same for every replica."""
+
+    cursor: bytes = field(repr=False)
+    form: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every domain of the admin service, wired to one database."""
+
+    operators: OperatorService
+    enrollment: EnrollmentService
+    audit: AuditReader
+    roster: RosterHub
+    tenants: TenantApi
+
+
+SERVICES = web.AppKey("services", Services)
+
+
+async def create_app(
+    settings: AdminSettings,
+    *,
+    clock: Clock,
+    public_keys: PublicKeys | None = None,
+    tenant_api: TenantApi | None = None,
+) -> Applications:
+    """The applications of one process, with the database migrated and open.
+
+    Start `internal`: it closes the database when it is cleaned up. `public_keys` replaces the JWK set
+    that the settings name, `tenant_api` the client of the tenant service.
+    """
+    registry = CollectorRegistry()
+    keys, source = (public_keys, None) if public_keys is not None else _key_source(settings, clock)
+    async with AsyncExitStack() as stack:
+        database = Database.open(settings.database_url.get_secret_value())
+        stack.push_async_callback(database.close)
+        await migrate(database, MIGRATIONS)
+        service_keys = await _service_keys(database, clock)
+        tenants = tenant_api or TenantApi(settings.tenant_service_url)
+        services = build_services(database, service_keys, clock, registry, tenants)
+        panel = build_panel(services, service_keys, settings, clock)
+        policy = VerifierPolicy(issuer=settings.internal_issuer, audience=AUDIENCE)
+        verifier = IdentityVerifier(policy, keys, MemoryReplayGuard(clock), clock)
+        internal = web.Application(
+            client_max_size=MOST_BODY_BYTES,
+            middlewares=[
+                measuring_middleware(RequestMetrics(registry, _NAMESPACE), clock),
+                problem_middleware(html_problem),
+                guard_middleware(verifier, GuardMetrics(registry, _NAMESPACE)),
+                own_check_middleware(services.operators),
+            ],
+        )
+        internal[DATABASE], internal[SERVICES], internal[PANEL] = database, services, panel
+        mount(internal, endpoints(services, panel))
+        internal.on_shutdown.append(_end_streams(services.roster))
+        internal.cleanup_ctx.append(_resources(services, source, stack.pop_all()))
+    checks = [_database_check(database), *([source.readiness] if source else [])]
+    return Applications(internal, ops_app(registry, checks))
+
+
+def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
+    """Every endpoint of the internal listener: routes, guards and OpenAPI are made from this table."""
+    return (
+        *operator_handlers.endpoints(services.operators),
+        *enrollment_handlers.endpoints(services.enrollment),
+        *roster_handlers.endpoints(services.roster),
+        *audit_handlers.endpoints(services.audit),
+        *panel_endpoints(panel),
+    )
+
+
+def build_services(
+    database: Database,
+    keys: ServiceKeys,
+    clock: Clock,
+    registry: CollectorRegistry,
+    tenants: TenantApi,
+) -> Services:
+    """The domains over a database; nothing is read or connected yet."""
+    ids, cursors, operators = IdFactory(clock), CursorCodec(keys.cursor), OperatorRepository()
+    recorder = AuditRecorder(AUDIT, ids, clock)
+    roster = RosterHub(database, RosterRepository(), RosterMetrics(registry, _NAMESPACE))
+    return Services(
+        operators=OperatorService(
+            database=database,
+            operators=operators,
+            recorder=recorder,
+            ids=ids,
+            clock=clock,
+            cursors=cursors,
+            roster_changed=roster.announce,
+        ),
+        enrollment=EnrollmentService(
+            database=database,
+            enrollments=EnrollmentRepository(),
+            operators=operators,
+            recorder=recorder,
+            ids=ids,
+            clock=clock,
+            roster_changed=roster.announce,
+        ),
+        audit=AuditReader(database, AuditRepository(), tenants, clock, cursors),
+        roster=roster,
+        tenants=tenants,
+    )
+
+
+def build_panel(
+    services: Services, keys: ServiceKeys, settings: AdminSettings, clock: Clock
+) -> PanelServices:
+    """What the panel's pages may ask."""
+    assets = Assets.load(STATIC)
+    return PanelServices(
+        operators=services.operators,
+        enrollment=services.enrollment,
+        audit=services.audit,
+        tenants=services.tenants,
+        renderer=Renderer(assets),
+        assets=assets,
+        form_key=keys.form,
+        clock=clock,
+        origins=settings.origins,
+        environment=settings.app_env,
+        host_suffix=f".{settings.tenant_base_domain}",
+    )
+
+
+def _key_source(settings: AdminSettings, clock: Clock) -> tuple[PublicKeys, JwksSource]:
+    source = open_jwks_source(url=settings.internal_jwks_url, file=settings.internal_jwks_file, clock=clock)
+    return source, source
+
+
+async def _service_keys(database: Database, clock: Clock) -> ServiceKeys:
+    return ServiceKeys(
+        cursor=await ensure_service_key(database, SERVICE_KEYS, "cursor", clock),
+        form=await ensure_service_key(database, SERVICE_KEYS, "form", clock),
+    )
+
+
+def _resources(
+    services: Services, source: JwksSource | None, opened: AsyncExitStack
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def run_all(_app: web.Application) -> AsyncIterator[None]:
+        async with opened as stack:
+            if source is not None:
+                stack.push_async_callback(source.close)
+                await source.start()
+            stack.push_async_callback(services.tenants.close)
+            await services.tenants.start()
+            stack.push_async_callback(services.roster.close)
+            await services.roster.start()
+            yield
+
+    return run_all
+
+
+def _end_streams(roster: RosterHub) -> Callable[[web.Application], Awaitable[None]]:
+    """The feed never ends by itself: without this a graceful stop would wait for it in vain."""
+
+    async def end(_app: web.Application) -> None:
+        await roster.close()
+
+    return end
+
+
+def _database_check(database: Database) -> ReadinessCheck:
+    async def check() -> Readiness:
+        try:
+            await database.ping()
+        except UnavailableError:
+            return Readiness("database", ready=False, detail="the database does not answer")
+        return Readiness("database", ready=True)
+
+    return check

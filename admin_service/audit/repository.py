@@ -1,0 +1,59 @@
+"""The admin service's own audit rows: pages and single rows by the kit's queries, and counts per day."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Text, cast, func, select
+
+from admin_service.tables import AUDIT
+from service_kit.audit.events import AuditScope
+from service_kit.audit.queries import AuditFilter, AuditQueries
+from service_kit.db.keyset import Position
+from service_kit.db.session import ReadSession
+
+_E = AUDIT.events.c
+_DAY_CHARACTERS: Final = 10
+
+
+class AuditRepository:
+    """The admin service's half of the audit log."""
+
+    def __init__(self) -> None:
+        self._queries = AuditQueries(AUDIT)
+
+    async def page(
+        self,
+        session: ReadSession,
+        wanted: AuditFilter,
+        *,
+        position: Position | None,
+        limit: int,
+        hide_admin_events: bool,
+    ) -> Sequence[Mapping[str, Any]]:
+        return await self._queries.page(
+            session, wanted, position=position, limit=limit, hide_admin_events=hide_admin_events
+        )
+
+    async def by_id(
+        self, session: ReadSession, event_id: str, *, hide_admin_events: bool
+    ) -> Mapping[str, Any] | None:
+        return await self._queries.by_id(session, event_id, hide_admin_events=hide_admin_events)
+
+    async def per_day(
+        self, session: ReadSession, since: datetime, *, hide_admin_events: bool
+    ) -> dict[date, int]:
+        """Global rows a UTC day; a day without any is absent."""
+        day = _day(session.dialect)
+        conditions = [_E.occurred_at >= since, _E.scope == AuditScope.GLOBAL.value]
+        if hide_admin_events:
+            conditions.append(_E.event.not_like("admin.%"))
+        query = select(day.label("day"), func.count().label("count")).where(*conditions).group_by("day")
+        return {date.fromisoformat(row["day"]): row["count"] for row in await session.rows(query)}
+
+
+def _day(dialect: str) -> ColumnElement[str]:
+    if dialect == "postgresql":
+        return func.to_char(func.timezone("UTC", _E.occurred_at), "YYYY-MM-DD")
+    # On SQLite a time is text that begins with its day (data-model 2.1).
+    return func.substr(cast(_E.occurred_at, Text), 1, _DAY_CHARACTERS)

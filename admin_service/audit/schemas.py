@@ -1,0 +1,160 @@
+"""What comes in and goes out of the audit endpoints.
+
+The members of a row keep the names of the seeds (`actor_email`, `created_at`), in snake case.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints
+
+from admin_service.audit.models import AuditDetail, AuditPage, AuditRow, AuditSource
+from admin_service.paging import MOST_ROWS, PageModel
+from service_kit.audit.events import Outcome, Severity
+from service_kit.audit.queries import AuditFilter
+from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
+
+_FIRST_YEAR: Final = 1970
+
+Word = Annotated[PlainText, StringConstraints(max_length=200)]
+EventPattern = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)*(\.\*)?$", max_length=100)]
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:  # 0001-01-01T00:00+14:00 lies before the calendar begins
+        raise ValueError("must be a time after 1970") from None
+    if moment.year < _FIRST_YEAR:
+        raise ValueError("must be a time after 1970")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_utc)]
+"""A date or a time; without a zone it is UTC."""
+
+
+class ScopeWanted(StrEnum):
+    """`global` shows each action once; `tenant` shows what tenants read of it."""
+
+    GLOBAL = "global"
+    TENANT = "tenant"
+    ALL = "all"
+
+
+class AuditQuery(QueryModel):
+    """Filters; a member that is left out asks nothing."""
+
+    event: EventPattern | None = Field(default=None, description="Exact, or a prefix such as billing.*")
+    action: Word = ""
+    actor_id: Word = ""
+    actor_email: EmailAddress | None = None
+    resource_type: Word = ""
+    resource_id: Word = ""
+    organization_id: Word = ""
+    severity: Severity | None = None
+    outcome: Outcome | None = None
+    scope: ScopeWanted = ScopeWanted.GLOBAL
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to")
+    request_id: Word = ""
+    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS)
+    cursor: str | None = None
+    allow_partial: bool = Field(default=False, alias="allow_partial")
+
+    @property
+    def wanted(self) -> AuditFilter:
+        return AuditFilter(
+            event=self.event or "",
+            action=self.action,
+            actor_id=self.actor_id,
+            actor_email=self.actor_email or "",
+            resource_type=self.resource_type,
+            resource_id=self.resource_id,
+            organization_id=self.organization_id,
+            severity=self.severity or "",
+            outcome=self.outcome or "",
+            request_id=self.request_id,
+            scope="" if self.scope is ScopeWanted.ALL else self.scope.value,
+            since=self.since,
+            until=self.until,
+        )
+
+
+class AuditRowModel(ApiModel):
+    """One row: the six fields of seed 1 (R-031), those of seed 2, and its place in the hash chain."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    id: str
+    source: AuditSource
+    created_at: AwareDatetime
+    event: str
+    event_version: int
+    action: str
+    severity: Severity
+    outcome: Outcome
+    actor_type: str
+    actor_id: str
+    actor_role: str
+    actor_email: str
+    actor_name: str
+    target_type: str
+    target_id: str
+    resource_type: str
+    resource_id: str
+    organization_id: str | None
+    scope: str
+    request_id: str
+    reason: str
+    ticket_ref: str
+    pair_id: str | None
+    chain: str
+    chain_seq: int
+    hash: str
+    prev_hash: str
+    ip: str
+    user_agent: str
+    details: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, row: AuditRow) -> Self:
+        values = asdict(row)
+        created_at = values.pop("occurred_at")
+        return cls(
+            **values
+            | {"created_at": created_at, "severity": Severity(row.severity), "outcome": Outcome(row.outcome)}
+        )
+
+
+class AuditListModel(ApiModel):
+    """Rows of both services, newest first; `partial` when `missing` did not answer."""
+
+    data: list[AuditRowModel]
+    page: PageModel
+    partial: bool
+    missing: list[AuditSource]
+
+    @classmethod
+    def of(cls, found: AuditPage) -> Self:
+        return cls(
+            data=[AuditRowModel.of(row) for row in found.rows],
+            page=PageModel.of(found.page),
+            partial=found.partial,
+            missing=list(found.missing),
+        )
+
+
+class AuditDetailModel(ApiModel):
+    """One row, and its twin in the other scope where the action wrote a pair (R-126)."""
+
+    row: AuditRowModel
+    twin: AuditRowModel | None
+
+    @classmethod
+    def of(cls, detail: AuditDetail) -> Self:
+        twin = AuditRowModel.of(detail.twin) if detail.twin is not None else None
+        return cls(row=AuditRowModel.of(detail.row), twin=twin)

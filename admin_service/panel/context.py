@@ -1,0 +1,207 @@
+"""What every page is given: the services it may ask, the frame around it, and the way it is sent.
+
+It fetches nothing of a page's own, and it knows no SQL: services come in through narrow Protocols.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+from aiohttp import web
+
+from admin_service.audit.models import Activity, AuditDetail, AuditPage
+from admin_service.audit.service import Reader
+from admin_service.caller import Origin
+from admin_service.enrollment.models import Claimant, Enrolled
+from admin_service.operators.models import Operator, OperatorFilter
+from admin_service.paging import Page
+from admin_service.panel.assets import Assets
+from admin_service.panel.forms import FormTokens
+from admin_service.panel.layout import THEMES, Frame, SignedInOperator, Theme, page_headers
+from admin_service.panel.rendering import Renderer, View
+from admin_service.tenant_answers import CreatedTenant, TenantCounts, TenantDetail, TenantPage
+from admin_service.tenant_api import NewTenant, OnBehalf, TenantListQuery
+from service_kit.audit.queries import AuditFilter
+from service_kit.clock import Clock
+from service_kit.errors import UnavailableError
+from service_kit.identity.binding import DELEGATION_HEADER
+from service_kit.identity.model import InternalIdentity
+from service_kit.web.api import Call
+from service_kit.web.problems import REQUEST_ID
+
+THEME_COOKIE: Final = "panel_theme"
+THEME_FORM: Final = "theme"
+_NONCE_BYTES: Final = 24
+_HOME: Final = "/manage"
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class OperatorDirectory(Protocol):
+    """The operators, for reading."""
+
+    async def me(self, identity: InternalIdentity) -> Operator: ...
+
+    async def page(
+        self, wanted: OperatorFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Operator]: ...
+
+
+class Enrollment(Protocol):
+    """Where a person becomes an operator."""
+
+    async def claim(self, claimant: Claimant, token: str, origin: Origin) -> Enrolled: ...
+
+
+class AuditLog(Protocol):
+    """The merged audit log of both services."""
+
+    async def page(
+        self,
+        reader: Reader,
+        wanted: AuditFilter,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        allow_partial: bool = False,
+    ) -> AuditPage: ...
+
+    async def by_id(self, reader: Reader, event_id: str) -> AuditDetail: ...
+
+    async def activity(self, reader: Reader, *, days: int = 14) -> Activity: ...
+
+
+class Tenants(Protocol):
+    """The tenant service, asked in the operator's name."""
+
+    async def list(self, behalf: OnBehalf, query: TenantListQuery) -> TenantPage: ...
+
+    async def get(self, behalf: OnBehalf, id_or_slug: str) -> TenantDetail: ...
+
+    async def counts(self, behalf: OnBehalf) -> TenantCounts: ...
+
+    async def create(self, behalf: OnBehalf, wanted: NewTenant, *, idempotency_key: str) -> CreatedTenant: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PanelServices:
+    """Everything the panel needs from outside.
+
+    `origins` are the panel's own, as browsers send them; `host_suffix` is what follows a tenant's slug
+    (`.app.example.com`); `form_key` signs form tokens.
+    """
+
+    operators: OperatorDirectory
+    enrollment: Enrollment
+    audit: AuditLog
+    tenants: Tenants
+    renderer: Renderer
+    assets: Assets
+    form_key: bytes = field(repr=False)
+    clock: Clock
+    origins: tuple[str, ...]
+    environment: str
+    host_suffix: str
+
+    @property
+    def over_https(self) -> bool:
+        """False only where the panel is served over plain HTTP: the demo on loopback."""
+        return all(origin.startswith("https://") for origin in self.origins)
+
+    @property
+    def tokens(self) -> FormTokens:
+        return FormTokens(self.form_key, self.clock)
+
+
+async def both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
+    """Two fetches side by side; when one fails, the other is let finish before the failure goes on.
+
+    A fetch that is cancelled or left alone in the middle of a read would take its connection along.
+    """
+    one, two = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(one, BaseException):
+        raise one
+    if isinstance(two, BaseException):
+        raise two
+    return one, two
+
+
+def delegation_of(request: web.Request) -> str | None:
+    """The one delegation of the request; None when there is none, or when nobody can say which counts."""
+    given = request.headers.getall(DELEGATION_HEADER, [])
+    return given[0] if len(given) == 1 else None
+
+
+def behalf_of(call: Call) -> OnBehalf:
+    """In whose name the tenant service is asked. Raises UnavailableError when nobody gave leave."""
+    delegation = delegation_of(call.request)
+    if delegation is None:
+        raise UnavailableError("TENANT_SERVICE_UNAVAILABLE", "The tenant service cannot be asked")
+    return OnBehalf(delegation, call.origin)
+
+
+def reader_of(call: Call) -> Reader:
+    """Who reads the audit log; without a delegation only this service's own rows."""
+    return Reader(call.actor, delegation_of(call.request))
+
+
+async def operator_frame(services: PanelServices, call: Call) -> Frame:
+    """The frame of a page for an operator, with the header as their own row says it."""
+    row = await services.operators.me(call.actor)
+    operator = SignedInOperator(row.name, row.email, row.role.value, row.last_active_at)
+    return frame_for(services, call.request, call.actor, operator)
+
+
+def identity_frame(services: PanelServices, request: web.Request, actor: InternalIdentity) -> Frame:
+    """The frame from the identity alone: for refusals, and for people who are not operators."""
+    operator = SignedInOperator(actor.name, actor.email, actor.role.value) if actor.role else None
+    return frame_for(services, request, actor, operator)
+
+
+def frame_for(
+    services: PanelServices,
+    request: web.Request,
+    actor: InternalIdentity,
+    operator: SignedInOperator | None,
+) -> Frame:
+    return Frame(
+        nonce=secrets.token_urlsafe(_NONCE_BYTES),
+        request_id=request.get(REQUEST_ID, ""),
+        environment=services.environment,
+        operator=operator,
+        permissions=frozenset(permission.value for permission in actor.permissions),
+        theme=_theme(request),
+        theme_csrf=services.tokens.issue(actor.subject, THEME_FORM) if operator else "",
+        return_to=request.path_qs if request.method == "GET" else _HOME,
+    )
+
+
+def page(
+    services: PanelServices,
+    frame: Frame,
+    view: View,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """The whole document with every header that an HTML page carries (http-api 3.0)."""
+    return web.Response(
+        text=services.renderer.render(frame, view),
+        status=status,
+        content_type="text/html",
+        charset="utf-8",
+        headers={**page_headers(frame.nonce, upgrade=services.over_https), **(headers or {})},
+    )
+
+
+def see_other(path: str) -> web.Response:
+    """Go on to a page of our own after a form (POST, redirect, GET)."""
+    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
+
+
+def _theme(request: web.Request) -> Theme:
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return next((theme for theme in THEMES if theme == chosen), "system")

@@ -1,0 +1,1 @@
+"""The pages: each module fetches, fills its view and sends it; nothing is decided in a template."""

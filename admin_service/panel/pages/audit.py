@@ -1,0 +1,104 @@
+"""The audit log (P-16, R-030…R-033) and one event of it (P-17).
+
+It hides no row and shows none that it was not given: the reader's role decides in each service's SQL.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from aiohttp import web
+
+from admin_service.audit.models import AuditDetail, AuditPage
+from admin_service.events import CATALOGUE
+from admin_service.panel.context import PanelServices, both, operator_frame, page, reader_of
+from admin_service.panel.pages.audit_filters import AS_OF, AuditRequest, read_audit_request
+from admin_service.panel.pages.audit_rows import shown_row
+from admin_service.panel.views.audit import AUDIT_PATH, AuditDetailView, AuditListView
+from admin_service.panel.views.parts import Pager, page_url
+from service_kit.errors import BadRequestError
+from service_kit.identity.model import Permission
+from service_kit.web.api import Call
+
+ROWS: Final = 100
+"""R-033."""
+
+
+async def list_audit(services: PanelServices, call: Call) -> web.Response:
+    """The newest hundred, or the page that the URL names; what is missing is said, never guessed."""
+    asked = read_audit_request(call.request.query, services.clock.now())
+    frame, (asked, found) = await both(operator_frame(services, call), _found(services, call, asked))
+    return page(services, frame, _view(call, asked, found))
+
+
+async def _found(services: PanelServices, call: Call, asked: AuditRequest) -> tuple[AuditRequest, AuditPage]:
+    """The page asked for; when its cursor belongs to other filters, the first page and a word about it."""
+    try:
+        return asked, await _read(services, call, asked)
+    except BadRequestError as error:
+        first = replace(asked, cursor="", complaint=error.message)
+        return first, await _read(services, call, first)
+
+
+async def _read(services: PanelServices, call: Call, asked: AuditRequest) -> AuditPage:
+    return await services.audit.page(
+        reader_of(call), asked.wanted, limit=ROWS, cursor=asked.cursor or None, allow_partial=True
+    )
+
+
+def _view(call: Call, asked: AuditRequest, found: AuditPage) -> AuditListView:
+    may_see_all = call.actor.may(Permission.VIEW_ADMIN_AUDIT_EVENTS)
+    rows = tuple(map(shown_row, found.rows))
+    known = CATALOGUE if may_see_all else ()
+    return AuditListView(
+        rows=rows,
+        filters=asked.filters,
+        # Offered while typing: what is on the page, and what this service can record.
+        events=_words({row.event for row in rows}, {event.name for event in known}),
+        actions=_words({row.action for row in rows}, {event.action for event in known}),
+        resource_types=_words({row.resource_type for row in rows}, {event.resource_type for event in known}),
+        pager=_pager(asked, found),
+        missing_sources=tuple(source.value for source in found.missing),
+        admin_events_hidden=not may_see_all,
+        invalid_filters=asked.complaint,
+    )
+
+
+def _words(*found: set[str] | set[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({word for words in found for word in words if word}))
+
+
+def _pager(asked: AuditRequest, found: AuditPage) -> Pager:
+    kept = {**asked.filters.chosen, "range": asked.filters.range, AS_OF: str(int(asked.as_of.timestamp()))}
+
+    def link(cursor: str | None) -> str | None:
+        return page_url(AUDIT_PATH, {**kept, "cursor": cursor}) if cursor else None
+
+    return Pager(newer=link(found.page.prev_cursor), older=link(found.page.next_cursor))
+
+
+async def show_event(services: PanelServices, call: Call) -> web.Response:
+    """One event with its twin. Raises AuditEventNotFoundError, also for a row that the role hides."""
+    frame, found = await both(
+        operator_frame(services, call), services.audit.by_id(reader_of(call), call.path("id"))
+    )
+    return page(services, frame, _detail_view(found))
+
+
+def _detail_view(found: AuditDetail) -> AuditDetailView:
+    row, twin = found.row, found.twin
+    return AuditDetailView(
+        row=shown_row(row),
+        chain=row.chain,
+        chain_seq=row.chain_seq,
+        hash=row.hash,
+        prev_hash=row.prev_hash,
+        scope=row.scope,
+        request_id=row.request_id or None,
+        pair_id=row.pair_id,
+        twin=shown_row(twin) if twin else None,
+        twin_chain=twin.chain if twin else None,
+        reason=row.reason or None,
+        ticket_ref=row.ticket_ref or None,
+        ip=row.ip or None,
+        user_agent=row.user_agent or None,
+    )

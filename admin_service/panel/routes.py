@@ -1,0 +1,77 @@
+"""The panel's pages as rows of the route registry, each with the permission that it asks for.
+
+It decides nothing itself: the registry refuses before a page is asked (R-081), and errors of pages
+become pages here.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from admin_service.panel.context import PanelServices, see_other
+from admin_service.panel.pages import (
+    audit,
+    dashboard,
+    enrollment,
+    operators,
+    static_files,
+    tenant_new,
+    tenants,
+    theme,
+)
+from admin_service.panel.pages.problems import problem_page
+from service_kit.errors import ProblemError
+from service_kit.identity.model import Permission
+from service_kit.web.api import Access, Audience, Call, Endpoint
+
+__all__ = ["PANEL", "PanelServices", "endpoints", "html_problem"]
+
+PANEL: Final = web.AppKey("panel", PanelServices)
+"""Where `html_problem` finds what it renders with; the composition root fills it."""
+
+PageHandler = Callable[[PanelServices, Call], Awaitable[web.StreamResponse]]
+_Row = tuple[str, str, Access, PageHandler, str]
+
+_PAGES: Final[tuple[_Row, ...]] = (
+    ("GET", "/manage", Audience.OPERATOR, dashboard.show_dashboard, "The dashboard"),
+    ("GET", "/manage/tenants", Permission.TENANT_LIST, tenants.list_tenants, "The tenants"),
+    ("GET", "/manage/tenants/new", Permission.TENANT_CREATE, tenant_new.show_form, "A new tenant"),
+    ("POST", "/manage/tenants/new", Permission.TENANT_CREATE, tenant_new.create_tenant, "Create a tenant"),
+    ("GET", "/manage/tenants/{id}", Permission.TENANT_VIEW, tenants.show_tenant, "One tenant"),
+    ("GET", "/manage/audit", Permission.VIEW_AUDIT_LOGS_GLOBAL, audit.list_audit, "The audit log"),
+    ("GET", "/manage/audit/{id}", Permission.VIEW_AUDIT_LOGS_GLOBAL, audit.show_event, "One event"),
+    ("GET", "/manage/operators", Permission.MANAGE_GLOBAL_ADMINS, operators.list_operators, "The operators"),
+    ("POST", "/manage/theme", Audience.OPERATOR, theme.choose_theme, "Choose light or dark"),
+    # A person who is not an operator yet needs the page, and the page needs its stylesheet.
+    ("GET", "/enrollment", Audience.PERSON, enrollment.show_enrollment, "Enroll"),
+    ("POST", "/enrollment", Audience.PERSON, enrollment.claim_enrollment, "Claim with a token"),
+    ("GET", "/static/panel/{name}", Audience.PERSON, static_files.send_asset, "The panel's own files"),
+)
+
+
+def endpoints(services: PanelServices) -> tuple[Endpoint, ...]:
+    """Every page, bound to what it may ask."""
+    pages = (_endpoint(row, services) for row in _PAGES)
+    return (
+        *pages,
+        Endpoint("GET", "/manage/", Audience.OPERATOR, _to_dashboard, "The dashboard", page=True),
+        # Anybody whom Access let in may ask for "/"; the dashboard itself decides who sees it.
+        Endpoint("GET", "/", Audience.PERSON, _to_dashboard, "The way to the dashboard", page=True),
+    )
+
+
+def html_problem(request: web.Request, error: ProblemError) -> web.StreamResponse | None:
+    """For `problem_middleware`: a page where a person waits for one, else None (the JSON problem)."""
+    services = request.app.get(PANEL)
+    return problem_page(services, request, error) if services is not None else None
+
+
+def _endpoint(row: _Row, services: PanelServices) -> Endpoint:
+    method, path, access, handler, summary = row
+    return Endpoint(method, path, access, partial(handler, services), summary, page=True)
+
+
+async def _to_dashboard(_call: Call) -> web.Response:
+    return see_other("/manage")

@@ -1,0 +1,152 @@
+"""The admin service's settings; every problem is reported by the name of its variable."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+
+from admin_service.tenant_api import parse_address
+from service_kit.db.engine import parse_database_url
+from service_kit.settings import CommaList, Listen, ListenAddress, ServiceSettings
+
+DEVELOPMENT: Final = "development"
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::\d{{1,5}})?")
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    parse_database_url(value.get_secret_value())
+    return value
+
+
+def _tenant_url(value: str) -> str:
+    parse_address(value)
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ValueError("must be an http:// or https:// URL")
+    return value
+
+
+def _origin(value: str) -> str:
+    """An origin as a browser writes it: scheme and host, without a path."""
+    parts = urlsplit(_http_url(value))
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("must be an origin such as https://admin.example.com, without a path")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _is_local(host: str) -> bool:
+    return host in {"localhost", "127.0.0.1", "::1"} or host.endswith(".localhost")
+
+
+def _domain(value: str) -> str:
+    lowered = value.lower()
+    if not _DOMAIN.fullmatch(lowered):
+        raise ValueError("must be a domain such as app.example.com")
+    return lowered
+
+
+class DatabaseSettings(ServiceSettings):
+    """What the commands need that only touch the database."""
+
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)] = Field(
+        default=SecretStr("sqlite:///data/admin.db"),
+        validation_alias="ADMIN_DATABASE_URL",
+        description="`sqlite:///path` or `postgresql://…`; SQLite serves one process.",
+    )
+
+
+class AdminSettings(DatabaseSettings):
+    """Everything that `admin-service run` needs."""
+
+    app_env: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
+        default="production",
+        validation_alias=AliasChoices("APP_ENV", "NODE_ENV"),
+        description="Shown in the panel's header; `development` allows a plain HTTP origin on loopback.",
+    )
+    listen: ListenAddress = Field(
+        default=Listen("127.0.0.1", 8081),
+        validation_alias="ADMIN_SERVICE_LISTEN",
+        description="Where the sidecar reaches this service.",
+    )
+    ops_listen: ListenAddress = Field(
+        default=Listen("127.0.0.1", 9091),
+        validation_alias="ADMIN_SERVICE_OPS_LISTEN",
+        description="Health, readiness and metrics; never public.",
+    )
+    tenant_service_url: Annotated[str, AfterValidator(_tenant_url)] = Field(
+        validation_alias="TENANT_SERVICE_URL",
+        description="`http://host:port` or `http+unix:///path` of the tenant service.",
+    )
+    internal_jwks_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        default=None,
+        validation_alias="INTERNAL_JWKS_URL",
+        description="The sidecar's public keys, from its operations listener.",
+    )
+    internal_jwks_file: Path | None = Field(
+        default=None,
+        validate_default=True,
+        validation_alias="INTERNAL_JWKS_FILE",
+        description="The same keys from a file.",
+    )
+    internal_issuer: str = Field(
+        default="auth_proxy",
+        validation_alias="INTERNAL_ISSUER",
+        description="The `iss` of the internal identity.",
+    )
+    admin_hosts: CommaList = Field(
+        default=(),
+        validation_alias="ADMIN_HOST",
+        description="The hosts of the back office, as browsers name them.",
+    )
+    admin_origin: Annotated[str, AfterValidator(_origin)] | None = Field(
+        default=None,
+        validate_default=True,
+        validation_alias="ADMIN_ORIGIN",
+        description="What forms must carry as `Origin`; by default `https://<ADMIN_HOST>`.",
+    )
+    tenant_base_domain: Annotated[str, AfterValidator(_domain)] = Field(
+        default="app.example.com",
+        validation_alias="TENANT_BASE_DOMAIN",
+        description="Tenants live at `<slug>.<this>`; the panel shows it beside a new slug.",
+    )
+
+    @field_validator("internal_jwks_file", mode="after")
+    @classmethod
+    def _one_key_source(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        # A URL that was wrong in itself is reported already and is absent here.
+        if "internal_jwks_url" in info.data and (value is None) == (info.data["internal_jwks_url"] is None):
+            raise ValueError("set exactly one of INTERNAL_JWKS_URL and INTERNAL_JWKS_FILE")
+        return value
+
+    @field_validator("admin_origin", mode="after")
+    @classmethod
+    def _some_origin(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and not info.data.get("admin_hosts"):
+            raise ValueError("set ADMIN_HOST or ADMIN_ORIGIN")
+        if value is not None and value.startswith("http://"):
+            local = _is_local(urlsplit(value).hostname or "") and info.data.get("app_env") == DEVELOPMENT
+            if not local:
+                raise ValueError("plain http is for APP_ENV=development on this machine only; use https")
+        return value
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """What the panel's forms may come from; the first one is where its links lead."""
+        if self.admin_origin is not None:
+            return (self.admin_origin,)
+        return tuple(f"https://{host.lower()}" for host in self.admin_hosts)

@@ -1,0 +1,223 @@
+"""A whole admin service for tests: the real application, on a real database, asked with signed identities."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import insert, text
+
+from admin_service.app import DATABASE, SERVICES, Applications, Services, create_app
+from admin_service.operators.models import GLOBAL_ADMINS
+from admin_service.operators.tokens import token_digest
+from admin_service.settings import AdminSettings
+from admin_service.tenant_api import TenantApi
+from service_kit.audit.queries import AuditFilter
+from service_kit.clock import Clock
+from service_kit.db.keyset import Position
+from service_kit.db.session import Database
+from service_kit.errors import UnavailableError
+from service_kit.identity.model import InternalIdentity, Role, Scope
+from service_kit.settings import load_settings
+from service_kit.web.api import RequestOrigin
+from tests.fakes.clock import FrozenClock
+from tests.fixtures.identities import Vouch
+
+AUDIENCE = "admin_service"
+OPERATORS = "/api/admin/global-admins"
+AUDIT_LOG = "/api/admin/audit-logs"
+CLAIM = "/internal/v1/enrollments/claim"
+ACTIVITY = "/internal/v1/operators/activity"
+FEED = "/internal/v1/roster/feed"
+ORIGIN = RequestOrigin("req_test", "192.0.2.7", "test agent")
+
+_ENVIRON = {
+    "INTERNAL_JWKS_FILE": "/nowhere/jwks.json",
+    "TENANT_SERVICE_URL": "http://127.0.0.1:1",
+    "ADMIN_HOST": "admin.example.com",
+}
+
+
+def settings_for(database_url: str, **environ: str) -> AdminSettings:
+    return load_settings(AdminSettings, {**_ENVIRON, "ADMIN_DATABASE_URL": database_url, **environ})
+
+
+class FakeTenants(TenantApi):
+    """The tenant service as a list of audit rows; it can be away."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.away = False
+        self.rows: list[Mapping[str, Any]] = []
+        self.asked_with: list[str] = []
+
+    async def audit_page(
+        self, delegation: str, wanted: AuditFilter, *, position: Position | None, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        self._answer(delegation)
+        rows = sorted(self.rows, key=_key, reverse=True)
+        if wanted.event:
+            rows = [row for row in rows if row["event"] == wanted.event]
+        if position is None:
+            return rows[:limit]
+        edge = (position.at, position.id)
+        if position.backward:
+            return [row for row in rows if _key(row) > edge][-limit:]
+        return [row for row in rows if _key(row) < edge][:limit]
+
+    async def audit_event(self, delegation: str, event_id: str) -> Mapping[str, Any] | None:
+        self._answer(delegation)
+        found = next((row for row in self.rows if row["id"] == event_id), None)
+        return {"row": found, "twin": None} if found is not None else None
+
+    async def audit_activity(self, delegation: str, days: int) -> Mapping[date, int]:  # noqa: ARG002 - one fake answer
+        self._answer(delegation)
+        counts: dict[date, int] = {}
+        for row in self.rows:
+            counts[row["occurred_at"].date()] = counts.get(row["occurred_at"].date(), 0) + 1
+        return counts
+
+    def _answer(self, delegation: str) -> None:
+        self.asked_with.append(delegation)
+        if self.away:
+            raise UnavailableError("TENANT_SERVICE_UNAVAILABLE", "away")
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, Any]:
+    return row["occurred_at"], row["id"]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A `Caller` for tests that speak to a service object."""
+
+    actor: InternalIdentity
+    origin: RequestOrigin = field(default=ORIGIN)
+
+
+def asker(role: Role = Role.SUPER_ADMIN, operator_id: str | None = None, sub: str | None = None) -> Asker:
+    """The operator that `AdminProcess.add` makes for the same role or id."""
+    named = operator_id or f"adm_{role.value}"
+    return Asker(
+        InternalIdentity(
+            subject=sub or named.replace("adm_", "sub-"),
+            email=f"{named.removeprefix('adm_')}@example.com",
+            name=f"Test {named}",
+            audience=AUDIENCE,
+            token_id="0" * 16,
+            expires_at=0,
+            operator_id=named,
+            role=role,
+            roster_version=1,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class AdminProcess:
+    """The running service and what a test needs to ask it."""
+
+    apps: Applications
+    client: "TestClient[Any, Any]"
+    vouch: Vouch
+    clock: FrozenClock
+    tenants: FakeTenants
+
+    @property
+    def database(self) -> Database:
+        return self.apps.internal[DATABASE]
+
+    @property
+    def services(self) -> Services:
+        return self.apps.internal[SERVICES]
+
+    async def add(self, role: Role = Role.SUPER_ADMIN, operator_id: str | None = None, **columns: Any) -> str:
+        """An enrolled operator, as `Vouch.headers` and `asker` name it; `columns` override."""
+        named = operator_id or f"adm_{role.value}"
+        row = {
+            "id": named,
+            "email": f"{named.removeprefix('adm_')}@example.com",
+            "name": f"Test {named}",
+            "role": role.value,
+            "cf_access_sub": named.replace("adm_", "sub-"),
+            "created_by": "test",
+            "created_at": self.clock.now(),
+            "updated_at": self.clock.now(),
+            "version": 1,
+            **columns,
+        }
+        async with self.database.write() as session:
+            await session.execute(insert(GLOBAL_ADMINS).values(**row))
+        return named
+
+    async def add_pending(
+        self, operator_id: str, token: str, expires_in: float = 3600, **columns: Any
+    ) -> str:
+        """A pending operator with a known token."""
+        return await self.add(
+            operator_id=operator_id,
+            cf_access_sub=None,
+            enrollment_token_hash=token_digest(token),
+            enrollment_token_expires_at=self.clock.now() + timedelta(seconds=expires_in),
+            **columns,
+        )
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        role: Role | None = Role.SUPER_ADMIN,
+        *,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        **identity: Any,
+    ) -> ClientResponse:
+        proof = self.vouch.headers(role, audience=AUDIENCE, method=method, target=target, **identity)
+        sent = {**proof, **(headers or {})}
+        return await self.client.request(method, target, headers=sent, json=body)
+
+    async def ask_as_sidecar(self, method: str, target: str, body: object = None) -> ClientResponse:
+        return await self.ask(method, target, None, body=body, scope=Scope.ROSTER)
+
+    async def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
+        """Every row of a table as the database holds it."""
+        async with self.database.read() as session:
+            return [dict(row) for row in await session.rows(text(f'SELECT * FROM "{table}"'))]
+
+    async def row(self, operator_id: str) -> Mapping[str, Any]:
+        return next(row for row in await self.rows("global_admins") if row["id"] == operator_id)
+
+    async def events(self) -> list[str]:
+        """The names of the audit rows, in the order of their chain."""
+        rows = await self.rows("audit_events")
+        return [row["event"] for row in sorted(rows, key=lambda row: row["chain_seq"])]
+
+    async def sql(self, *statements: str) -> None:
+        async with self.database.write() as session:
+            for statement in statements:
+                await session.execute(text(statement))
+
+
+@asynccontextmanager
+async def admin_process(
+    database_url: str, *, clock: FrozenClock | None = None, **environ: str
+) -> AsyncIterator[AdminProcess]:
+    clock, tenants = clock or FrozenClock(), FakeTenants()
+    vouch = Vouch(clock)
+    apps = await start_apps(database_url, clock, vouch, tenants, **environ)
+    async with TestClient(TestServer(apps.internal)) as client:
+        yield AdminProcess(apps, client, vouch, clock, tenants)
+
+
+async def start_apps(
+    database_url: str, clock: Clock, vouch: Vouch, tenants: TenantApi, **environ: str
+) -> Applications:
+    return await create_app(
+        settings_for(database_url, **environ),
+        clock=clock,
+        public_keys=vouch.public_keys,
+        tenant_api=tenants,
+    )
