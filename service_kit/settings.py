@@ -5,9 +5,10 @@ repeated in an error, because a value may be a secret.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import AliasChoices, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
@@ -100,6 +101,11 @@ def _problem(kind: type[ServiceSettings], details: Any) -> SettingProblem:
     return SettingProblem(variable, str(details["msg"]).removeprefix("Value error, "))
 
 
+_HIGHEST_PORT: Final = 65535
+# Without its brackets `::1` would be the host `:` and the port 1.
+_HOST_PORT: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})")
+
+
 @dataclass(frozen=True, slots=True)
 class Listen:
     """Where a listener binds: an address and port, or a unix socket."""
@@ -116,11 +122,10 @@ class Listen:
         text = str(value)
         if text.startswith("unix:/"):
             return cls(path=text.removeprefix("unix:"))
-        host, separator, port = text.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not separator or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
+        found = _HOST_PORT.fullmatch(text)
+        if found is None or int(found["port"]) > _HIGHEST_PORT:
             raise ValueError("must be host:port, [ipv6]:port or unix:/path")
-        return cls(host=host, port=int(port))
+        return cls(host=found["ipv6"] or found["host"], port=int(found["port"]))
 
     @property
     def is_loopback(self) -> bool:

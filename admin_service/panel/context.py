@@ -129,7 +129,7 @@ async def both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
     return one, two
 
 
-def delegation_of(request: web.Request) -> str | None:
+def usable_delegation(request: web.Request) -> str | None:
     """The one delegation of the request; None when there is none, or when nobody can say which counts."""
     given = request.headers.getall(DELEGATION_HEADER, [])
     return given[0] if len(given) == 1 else None
@@ -137,7 +137,7 @@ def delegation_of(request: web.Request) -> str | None:
 
 def behalf_of(call: Call) -> OnBehalf:
     """In whose name the tenant service is asked. Raises UnavailableError when nobody gave leave."""
-    delegation = delegation_of(call.request)
+    delegation = usable_delegation(call.request)
     if delegation is None:
         raise UnavailableError("TENANT_SERVICE_UNAVAILABLE", "The tenant service cannot be asked")
     return OnBehalf(delegation, call.origin)
@@ -145,7 +145,7 @@ def behalf_of(call: Call) -> OnBehalf:
 
 def reader_of(call: Call) -> Reader:
     """Who reads the audit log; without a delegation only this service's own rows."""
-    return Reader(call.actor, delegation_of(call.request))
+    return Reader(call.actor, usable_delegation(call.request))
 
 
 async def operator_frame(services: PanelServices, call: Call) -> Frame:

@@ -106,9 +106,9 @@ class RosterHub:
         for reader in self._readers:
             reader.end()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            # Asked to stop, not cancelled: a read that is cut off may leave its connection behind.
+            self._changed.set()
+            await self._task
             self._task = None
 
     @asynccontextmanager
@@ -129,11 +129,13 @@ class RosterHub:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         next_beat = loop.time() + self._beat_seconds
-        while True:
+        while not self._closed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(next_beat):
                     await self._changed.wait()
             self._changed.clear()
+            if self._closed:
+                return
             try:
                 version, _ = await self._refresh()
             except Exception as error:  # noqa: BLE001 - whatever it was, the answer is silence, and to go on

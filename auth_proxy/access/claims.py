@@ -10,17 +10,12 @@ from typing import Final
 
 from auth_proxy.access.strict_json import StrictJsonError, parse_object
 from auth_proxy.refusals import Reason, Refusal
+from service_kit.email_address import normalise_email
 
 _MAX_PAYLOAD_BYTES: Final = 16_384
 _MAX_AUDIENCES: Final = 64
 _MAX_SECONDS: Final = 253_402_300_799  # the last second of the year 9999: milliseconds do not fit
-_MAX_EMAIL_CHARACTERS: Final = 254
 _SUBJECT: Final = re.compile(r"[\x21-\x7e]{0,255}")
-# ASCII atoms only: no quoted local part, no look-alike (KELVIN SIGN, dotless i, full-width letters).
-_EMAIL: Final = re.compile(
-    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
-    r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +92,6 @@ def require_person(claims: AccessClaims, *, accepted_types: frozenset[str]) -> A
     except ValueError as error:
         raise Refusal(Reason.EMAIL_MALFORMED, str(error)) from None
     return AccessIdentity(claims.subject, email, claims.expires_at, claims.issued_at)
-
-
-def normalise_email(value: str) -> str:
-    """The address trimmed and lower-cased (R-048), so that equal people compare equal.
-
-    Raises ValueError for anything but one plain ASCII address; the text never quotes the value.
-    """
-    # Only blanks are trimmed: a line break at the end is an attack on the next header or log line.
-    trimmed = value.strip(" \t")
-    # Before lower(): U+212A KELVIN SIGN lower-cases to an ASCII k.
-    if not trimmed.isascii():
-        raise ValueError("not ASCII")
-    if len(trimmed) > _MAX_EMAIL_CHARACTERS:
-        raise ValueError("too long")
-    lowered = trimmed.lower()
-    if _EMAIL.fullmatch(lowered) is None:
-        raise ValueError("not one plain address")
-    return lowered
 
 
 def _text(members: dict[str, object], name: str) -> str:

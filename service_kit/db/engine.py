@@ -5,6 +5,7 @@ under contention whatever the busy timeout says: writers begin IMMEDIATE on a po
 are query-only. PostgreSQL gets one engine with hard time limits on locks and statements.
 """
 
+import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +24,9 @@ _POSTGRES_SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "15s",
     "timezone": "UTC",
 }
+_WAL_TRIES: Final = 20
 _SQLITE_PRAGMAS: Final = (
-    "journal_mode=WAL",
     "synchronous=FULL",  # audit and money: a commit that was answered survives a power cut
-    f"busy_timeout={SQLITE_BUSY_MS}",
     "foreign_keys=ON",
     "recursive_triggers=ON",  # INSERT OR REPLACE fires the append-only triggers too
     "trusted_schema=OFF",
@@ -80,6 +80,8 @@ def _sqlite_engine(url: URL, *, size: int, begin: str, query_only: bool) -> Asyn
         # Python 3.11's sqlite3 opens transactions by itself unless it is told not to.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+        _use_wal(cursor)
         for pragma in _SQLITE_PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         if query_only:
@@ -92,3 +94,20 @@ def _sqlite_engine(url: URL, *, size: int, begin: str, query_only: bool) -> Asyn
     event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "begin", on_begin)
     return engine
+
+
+def _use_wal(cursor: Any) -> None:
+    """Switch to the write-ahead log, also when several processes open a new file at once.
+
+    The switch waits for nobody, whatever the busy timeout says; a write transaction does. So whoever
+    comes second waits as a writer and asks again.
+    """
+    for _ in range(_WAL_TRIES):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("COMMIT")
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode=WAL")

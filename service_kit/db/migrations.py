@@ -38,7 +38,7 @@ async def migrate(database: Database, scripts: Path) -> str:
 
 def _upgrade(connection: Connection, scripts: Path) -> str:
     config = Config()
-    config.set_main_option("script_location", str(scripts))
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))  # ConfigParser's escape
     config.attributes["connection"] = connection
     directory = ScriptDirectory.from_config(config)
     _refuse_newer(MigrationContext.configure(connection).get_current_revision(), directory)

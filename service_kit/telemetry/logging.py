@@ -13,8 +13,13 @@ Logger = structlog.stdlib.BoundLogger
 _SECRET_NAMES: Final = re.compile(
     r"token(?!_id)|cookie|secret|password|authorization|assertion", re.IGNORECASE
 )
-# A compact JWS, our own bearer secrets, and Cloudflare's service-token secrets (access-facts 1.7).
-_SECRET_TEXT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:enr_|cfast_)[\w-]{8,}|inv_\w{26}_\w{26}")
+_SECRET_TEXT: Final = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a compact JWS
+    r"|(?:enr_|cfast_)[\w-]{8,}"  # an enrollment token; a service token's secret (access-facts 1.7)
+    r"|inv_\w{26}_\w{26}"  # the link of an invitation
+    r"|(?i:(?<=cookie: )|(?<=authorization: ))[^\r\n\\'\"]+"  # header lines that a library quotes
+    r"|(?<=://)[^\s/@]*:[^\s/@]+(?=@)"  # the user and password of a URL
+)
 
 
 def configure_logging(service: str, *, stream: TextIO | None = None, level: int = logging.INFO) -> None:
@@ -50,11 +55,17 @@ def _redacted(value: Any) -> Any:
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return redact(None, "", {str(name): item for name, item in value.items()})
+            return {_redacted(name): item for name, item in redact(None, "", _named(value)).items()}
+        case (str() | bytes() as name, _) if _SECRET_NAMES.search(str(name)):
+            return [_redacted(name), "***"]  # one of a list of headers
         case list() | tuple() | set() | frozenset():
             return [_redacted(item) for item in value]
         case _:
             return _SECRET_TEXT.sub("***", repr(value))  # as the renderer would write it
+
+
+def _named(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): item for name, item in value.items()}
 
 
 def get_logger(name: str) -> Logger:

@@ -96,7 +96,10 @@ class Endpoint:
 def mount(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
     """Register every endpoint behind its access check."""
     for endpoint in endpoints:
-        app.router.add_route(endpoint.method, endpoint.path, _guarded(endpoint))
+        guarded = _guarded(endpoint)
+        app.router.add_route(endpoint.method, endpoint.path, guarded)
+        if endpoint.method == "GET" and not isinstance(endpoint.access, Scope):
+            app.router.add_route("HEAD", endpoint.path, guarded)  # RFC 9110 9.1: where GET is, HEAD is
 
 
 def _guarded(endpoint: Endpoint) -> Handler:
@@ -145,10 +148,9 @@ def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
     for name, value in request.query.items():
         if name in given:
             raise BadRequestError("QUERY_INVALID", f"The parameter {name[:40]!r} is given more than once")
-        if value:
-            given[name] = value
+        given[name] = value
     try:
-        return model.model_validate(given)
+        return model.model_validate({name: value for name, value in given.items() if value})
     except ValidationError as error:
         raise BadRequestError("QUERY_INVALID", "A query parameter is wrong", fields=_fields(error)) from None
 

@@ -99,4 +99,6 @@ def origin_of(request: web.Request) -> tuple[str, str]:
         ip = str(ipaddress.ip_address(first))
     except ValueError:
         ip = ""
-    return ip, request.headers.get("User-Agent", "")[:300]
+    # Bytes that are no UTF-8 arrive as lone surrogates, which no database and no header can hold.
+    agent = request.headers.get("User-Agent", "")[:300].encode("utf-8", "replace").decode()
+    return ip, agent

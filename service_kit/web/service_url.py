@@ -1,11 +1,15 @@
 """Where a service listens, as settings name it: `http://host:port` or `http+unix:///path`."""
 
+import re
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import BeforeValidator
+
+# urlsplit() drops line breaks silently, and a backslash is a slash to some readers.
+_VISIBLE: Final = re.compile(r"[!-\[\]-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class ServiceUrl:
 
 def _origin(text: str) -> str | None:
     """The origin that the text names and nothing beside it: no path, no user, a possible port."""
+    if not _VISIBLE.fullmatch(text):
+        return None
     try:
         parts = urlsplit(text)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -5,6 +5,7 @@ It binds nothing that a setting did not name, and a port that is taken is one cl
 
 import asyncio
 import errno
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -78,7 +79,9 @@ async def _start(runner: web.BaseRunner, site: Site) -> None:
         raise PortInUseError(f"{site.name}: {listen.host} is no address of this machine") from error
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
-            raise PortInUseError(f"{site.name}: cannot listen on {listen}: {error.strerror}") from error
+            raise PortInUseError(
+                f"{site.name}: cannot listen on {listen}: {os.strerror(error.errno)}"
+            ) from error
         raise
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -11,6 +12,7 @@ import html5lib
 from aiohttp import ClientResponse, DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import insert
+from yarl import URL
 
 from admin_service.app import create_app
 from admin_service.operators.models import GLOBAL_ADMINS
@@ -20,9 +22,10 @@ from service_kit.db.session import Database
 from service_kit.identity.model import Role
 from service_kit.settings import load_settings
 from tests.fakes.clock import FrozenClock
-from tests.fakes.tenant_api import FakeTenantApi
 from tests.fixtures.identities import Vouch
+from tests.integration.tenant_service.tenant_process import TenantProcess, tenant_process
 
+NEW = "/manage/tenants/new"
 ORIGIN = "https://admin.example.com"
 BROWSER = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
@@ -97,7 +100,7 @@ class BackOffice:
 
     async def get(
         self,
-        target: str,
+        target: str | URL,
         role: Role | None = Role.SUPER_ADMIN,
         *,
         delegated: bool = True,
@@ -105,7 +108,7 @@ class BackOffice:
         **identity: Any,
     ) -> Shown:
         """A navigation; `delegated=False` leaves the delegation out."""
-        proof = self.proof("GET", target, role, delegated=delegated, **identity)
+        proof = self.proof("GET", str(target), role, delegated=delegated, **identity)
         sent = {**BROWSER, **proof, **(headers or {})}
         return await shown(await self.client.get(target, headers=sent, allow_redirects=False))
 
@@ -203,8 +206,26 @@ async def back_office(
 
 
 @dataclass(frozen=True)
-class Steered:
-    """A back office whose tenant service a test steers."""
+class House:
+    """The panel and the tenant service behind it."""
 
     office: BackOffice
-    tenants: FakeTenantApi
+    tenant: TenantProcess
+
+    async def create(self, **typed: str) -> tuple[Shown, dict[str, str]]:
+        """Fill the form in and send it; the answer and what was sent."""
+        fields = (await self.office.get(NEW, Role.SUPPORT)).fields()
+        sent = {**fields, "name": "Acme", "slug": "acme", "primaryAdminEmail": "boss@acme.example", **typed}
+        return await self.office.post(NEW, sent, Role.SUPPORT), sent
+
+
+@asynccontextmanager
+async def house(folder: Path) -> AsyncIterator[House]:
+    # One signer and one clock for both, as with one sidecar.
+    async with tenant_process(f"sqlite:///{folder}/tenant.db") as tenant:
+        clock, vouch = tenant.clock, tenant.vouch
+        url = str(tenant.client.make_url("")).rstrip("/")
+        async with back_office(
+            f"sqlite:///{folder}/admin.db", vouch=vouch, clock=clock, TENANT_SERVICE_URL=url
+        ) as office:
+            yield House(office, tenant)

@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from yarl import URL
 
 from admin_service.panel.rendering import STATIC
 from service_kit.identity.model import Role
 from tests.fakes.tenant_api import FakeTenantApi
-from tests.integration.panel.back_office import BackOffice, Shown
+from tests.integration.panel.back_office import BackOffice, House, Shown
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -77,15 +78,35 @@ async def test_each_answer_has_its_own_nonce(office: BackOffice) -> None:
     assert first.headers["Content-Security-Policy"] != second.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("path", ["/manage/tenants", "/manage/nothing", "/manage/tenants/org_nobody"])
-async def test_a_script_gets_the_json_problem(office: BackOffice, tenants: FakeTenantApi, path: str) -> None:
+@pytest.mark.parametrize("path", ["/manage/nothing", "/manage/tenants/org_nobody", "/manage/audit/aud_x"])
+async def test_a_script_gets_the_json_problem(office: BackOffice, path: str) -> None:
     """A fetch of a page path that names no HTML gets JSON when it fails, never a page or redirect."""
-    tenants.steer.away = True
-    page = await office.get("/manage/nothing", headers={"Accept": "*/*", "Sec-Fetch-Mode": "cors"})
+    page = await office.get(path, headers={"Accept": "*/*", "Sec-Fetch-Mode": "cors"})
 
-    assert path.startswith("/manage")
     assert page.status == 404
     assert page.headers["Content-Type"].startswith("application/problem+json")
+
+
+HOSTILE = [
+    "%ff",
+    "%ed%a0%80",
+    "%00",
+    "a%0d%0ab",
+    "%F0%9F%92%A9",
+    "'%22%3E%3Cscript%3E",
+    "{{7*7}}",
+    "x" * 3000,
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("path", ["/manage/tenants?q=", "/manage/audit?action=", "/manage/audit?asOf="])
+async def test_no_query_breaks_a_page(both: House, path: str, value: str) -> None:
+    """Whatever stands in the address, both services answer with a page."""
+    page = await both.office.get(URL(path + value, encoded=True))
+
+    assert page.status == 200
+    assert_page_headers(page)
 
 
 @pytest.mark.parametrize("path", ["/api/admin/nothing", "/internal/v1/nothing", "/nothing"])

@@ -1,7 +1,9 @@
 """The list of operators, enrollment, and the theme."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -140,6 +142,25 @@ class TestEnrollment:
 
         assert page.status == 403
         assert (await enroll(office, TOKEN)).status == 303
+
+    async def test_a_user_agent_of_broken_bytes_is_no_defect(self, office: BackOffice) -> None:
+        """A byte that is no UTF-8 in a header is recorded as a question mark, not answered with a 500."""
+        fields = (await office.get("/enrollment", None, **NEWCOMER)).fields()
+        body = urlencode({**fields, "token": "enr_wrong"})
+        proof = office.proof("POST", "/enrollment", None, delegated=False, **NEWCOMER)
+        lines = {**proof, "Host": "x", "Origin": ORIGIN, "Content-Length": str(len(body))}
+        lines["Content-Type"] = "application/x-www-form-urlencoded"
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        server = office.client.server
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(
+            b"POST /enrollment HTTP/1.1\r\nUser-Agent: Fire\xfffox\r\n" + f"{head}\r\n{body}".encode()
+        )
+        answer = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+        assert answer.startswith(b"HTTP/1.1 403 ")
 
     async def test_an_operator_has_no_use_for_it(self, office: BackOffice) -> None:
         """Somebody who is enrolled goes on to the dashboard."""

@@ -1,53 +1,13 @@
 """Both services for real: the panel in front of the tenant service, over loopback, in the operator's name."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
 from service_kit.identity.model import Role
 from tests.fakes.clock import FrozenClock
 from tests.fixtures.identities import Vouch
-from tests.integration.panel.back_office import BackOffice, Shown, back_office
-from tests.integration.tenant_service.tenant_process import TenantProcess, tenant_process
+from tests.integration.panel.back_office import NEW, House
 
-NEW = "/manage/tenants/new"
 EVIL = '<script>alert("x")</script>'
-
-
-@dataclass(frozen=True)
-class House:
-    """The panel and the tenant service behind it."""
-
-    office: BackOffice
-    tenant: TenantProcess
-
-    async def create(self, **typed: str) -> tuple[Shown, dict[str, str]]:
-        """Fill the form in and send it; the answer and what was sent."""
-        fields = (await self.office.get(NEW, Role.SUPPORT)).fields()
-        sent = {**fields, "name": "Acme", "slug": "acme", "primaryAdminEmail": "boss@acme.example", **typed}
-        return await self.office.post(NEW, sent, Role.SUPPORT), sent
-
-
-@asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
-    # One signer and one clock for both, as with one sidecar.
-    async with tenant_process(f"sqlite:///{folder}/tenant.db") as tenant:
-        clock, vouch = tenant.clock, tenant.vouch
-        url = str(tenant.client.make_url("")).rstrip("/")
-        async with back_office(
-            f"sqlite:///{folder}/admin.db", vouch=vouch, clock=clock, TENANT_SERVICE_URL=url
-        ) as office:
-            yield House(office, tenant)
-
-
-@pytest.fixture
-async def both(tmp_path: Path) -> AsyncIterator[House]:
-    """The house of one test."""
-    async with house(tmp_path) as running:
-        yield running
 
 
 async def test_create_then_list_then_detail_then_audit(both: House) -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from auth_proxy.access.claims import (
     AccessClaims,
     AccessIdentity,
-    normalise_email,
     parse_claims,
     require_person,
 )
@@ -240,84 +239,3 @@ def test_no_accepted_type_accepts_nobody() -> None:
             require_person(claims, accepted_types=frozenset())
 
         assert caught.value.reason is Reason.TOKEN_TYPE
-
-
-@pytest.mark.parametrize(
-    "value, normal",
-    [
-        ("ada@example.com", "ada@example.com"),
-        ("  ADA@EXAMPLE.COM\t", "ada@example.com"),
-        ("Ada+Tag@Example.com", "ada+tag@example.com"),
-        ("o'brien@xn--bcher-kva.example", "o'brien@xn--bcher-kva.example"),
-        ("a..b.@docomo.example", "a..b.@docomo.example"),
-        ("dev@localhost", "dev@localhost"),
-        (
-            "a" * 64 + "@" + ".".join(["b" * 61] * 3) + ".de",
-            "a" * 64 + "@" + ".".join(["b" * 61] * 3) + ".de",
-        ),
-    ],
-)
-def test_an_email_is_trimmed_and_lower_cased(value: str, normal: str) -> None:
-    """Equal people compare equal (R-048); a plus tag is another address."""
-    assert normalise_email(value) == normal
-
-
-BAD_EMAILS = {
-    "empty": "",
-    "blank": "   ",
-    "no_at": "ada.example.com",
-    "two_ats": "ada@example.com@evil.example",
-    "only_at": "@",
-    "no_local_part": "@example.com",
-    "no_domain": "ada@",
-    "inner_blank": "ada @example.com",
-    "inner_tab": "ada\t@example.com",
-    "line_break_inside": "ada@example.com\r\nX-Role: super_admin",
-    "line_break_at_the_end": "ada@example.com\n",
-    "nul": "ada@example.com\x00",
-    "delete": "ada\x7f@example.com",
-    "kelvin_sign": "\u212aate@example.com",
-    "dotless_i": "ad\u0131n@example.com",
-    "dotted_capital_i": "AD\u0130N@example.com",
-    "full_width": "\uff41da@example.com",
-    "full_width_at": "ada\uff20example.com",
-    "cyrillic_a": "\u0430da@example.com",
-    "no_break_space": "\u00a0ada@example.com",
-    "zero_width_space": "ada\u200b@example.com",
-    "lone_surrogate": "\ud800@example.com",
-    "quoted_local_part": '"ada"@example.com',
-    "quoted_at": '"ada@example.com"@evil.example',
-    "display_name": "Ada <ada@example.com>",
-    "list": "ada@example.com,eve@example.com",
-    "semicolon": "ada@example.com;eve@example.com",
-    "comment": "ada(x)@example.com",
-    "address_literal": "ada@[127.0.0.1]",
-    "dot_at_the_end": "ada@example.com.",
-    "two_dots_in_the_domain": "ada@example..com",
-    "hyphen_first": "ada@-example.com",
-    "underscore_in_the_domain": "ada@exa_mple.com",
-    "400_characters": "a" * 390 + "@example.com",
-    "local_part_of_65": "a" * 65 + "@example.com",
-    "255_characters": "a" * 64 + "@" + ".".join(["b" * 61] * 3) + ".defg",
-}
-
-
-@pytest.mark.parametrize("value", BAD_EMAILS.values(), ids=BAD_EMAILS.keys())
-def test_anything_but_one_plain_address_is_refused(value: str) -> None:
-    """Two ats, white space, control characters, look-alikes and quoting are no address (mistakes 14)."""
-    with pytest.raises(ValueError, match=r"not|too long") as caught:
-        normalise_email(value)
-
-    assert "example" not in str(caught.value)
-
-
-@given(st.text(max_size=40) | st.from_regex(r"[A-Za-z0-9.@+\- ]{1,30}"))
-def test_normalising_is_final(value: str) -> None:
-    """Whatever is accepted is ASCII, has one at, and is its own normal form."""
-    try:
-        email = normalise_email(value)
-    except ValueError:
-        return
-    assert email.isascii()
-    assert email.count("@") == 1
-    assert normalise_email(email) == email
