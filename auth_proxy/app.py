@@ -94,8 +94,6 @@ async def running(
         operators = await _operators(settings, signer, clock, metrics, stack)
         relay = Relay(
             _upstreams(settings),
-            scheme=_scheme(settings),
-            trusted=_trusted(settings),
             most_body_bytes=settings.max_body_bytes,
         )
         await relay.start()
@@ -155,7 +153,9 @@ def _pipeline(
         admit_policy=AdmitPolicy(
             hosts=frozenset(settings.admin_hosts), most_body_bytes=settings.max_body_bytes
         ),
-        screen_policy=ScreenPolicy(allow_cookie=settings.allow_cookie),
+        screen_policy=ScreenPolicy(
+            allow_cookie=settings.allow_cookie, scheme=_scheme(settings), trusted=_trusted(settings)
+        ),
         authenticator=_authenticator(settings, keys, clock),
         accepted_types=frozenset(settings.token_types),
         authorizer=Authorizer(

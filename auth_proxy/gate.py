@@ -77,7 +77,7 @@ class Gate:
         refusal: Refusal | None = None
         status = _CLIENT_LEFT
         try:
-            signed = await self._pipeline.decide(_raw(request))
+            signed = await self._pipeline.decide(_raw(request, request_id))
             response = await self._forward(signed, request, request_id)
             status = response.status
         except (asyncio.CancelledError, ConnectionError):
@@ -172,7 +172,7 @@ def _defect(error: Exception, request_id: str) -> Refusal:
     return Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
 
 
-def _raw(request: web.BaseRequest) -> RawRequest:
+def _raw(request: web.BaseRequest, request_id: str) -> RawRequest:
     peer = request.transport.get_extra_info("peername") if request.transport else None
     return RawRequest(
         method=request.method,
@@ -180,6 +180,7 @@ def _raw(request: web.BaseRequest) -> RawRequest:
         version=(request.version.major, request.version.minor),
         headers=request.raw_headers,
         peer=peer[0] if isinstance(peer, tuple) and peer else "",
+        request_id=request_id,
     )
 
 

@@ -5,6 +5,7 @@ Servers, CGI gateways and frameworks fold `X_Internal.Identity`, `x-internal-ide
 """
 
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 
@@ -133,12 +134,15 @@ UNTOUCHABLE: Final = frozenset(
 )
 
 
+# Browsers send the same few dozen names for ever; the bound keeps a client from filling memory.
+@lru_cache(maxsize=1024)
 def letters(name: str) -> str:
     """The name's letters and digits in lower case, without a CGI prefix."""
     folded = "".join(character for character in name.lower() if character.isalnum())
     return folded[4:] if folded.startswith(("httpx", "httpcf")) else folded
 
 
+@lru_cache(maxsize=1024)
 def kind_of(folded: str) -> HeaderKind:
     """What a header is, by its folded name."""
     known = _BY_LETTERS.get(folded)

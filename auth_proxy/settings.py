@@ -263,7 +263,7 @@ def _target_problems(settings: ProxySettings) -> list[SettingProblem]:
     source = settings.roster_source
     kind, _, role = source.partition(":")
     if not source:
-        problems.append(SettingProblem("AUTH_PROXY_ROSTER", "is required without ADMIN_SERVICE_URL"))
+        problems.append(SettingProblem("ADMIN_SERVICE_URL / AUTH_PROXY_ROSTER", "set at least one of them"))
     elif source == "feed":
         if settings.admin_service is None:
             problems.append(SettingProblem("AUTH_PROXY_ROSTER", "feed needs ADMIN_SERVICE_URL"))

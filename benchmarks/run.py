@@ -101,6 +101,7 @@ async def _processes(data: Path) -> AsyncIterator[None]:
             await _start(["-m", "auth_proxy", "run"], environment, core=1, log=log.fileno()),
         ]
         try:
+            await _until_ready(f"http://127.0.0.1:{UPSTREAM}/")
             await _until_ready(f"http://127.0.0.1:{OPS}/readyz")
             yield
         finally:
@@ -149,6 +150,8 @@ async def _wrk(port: int, tokens: Path, *, seconds: int) -> Row:
         stdout=asyncio.subprocess.PIPE,
     )
     output = (await process.communicate())[0].decode()
+    if float(_field(r"Requests/sec:\s+([\d.]+)", output) or 0) == 0:
+        raise RuntimeError(f"wrk measured nothing at port {port}:\n{output}")
     if not _field(r"50%\s+(\S+)", output) or float(_field(r"Requests/sec:\s+([\d.]+)", output)) == 0:
         raise RuntimeError(f"wrk measured nothing:\n{output}")
     return Row(

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from auth_proxy.pipeline.exchange import Headers, Inbound, RawRequest
+from auth_proxy.forwarding import Headers
+from auth_proxy.header_names import letters
+from auth_proxy.pipeline.exchange import Inbound, RawRequest
 from auth_proxy.refusals import Reason, Refusal
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -58,6 +60,7 @@ def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
         has_body=chunked or bool(length),
         content_length=length,
         expects_continue=_expects_continue(headers, raw.version),
+        request_id=raw.request_id,
     )
 
 
@@ -147,11 +150,11 @@ def _check_escapes(query: str) -> None:
 
 def _framing(raw: RawRequest, headers: Headers, policy: AdmitPolicy) -> tuple[int | None, bool]:
     """Content-Length and whether the body is chunked; anything that could be read twice is refused."""
-    by_letters = [(_letters(name), name.lower(), value) for name, value in headers]
-    lengths = [value for letters, _, value in by_letters if letters == "contentlength"]
-    codings = [value for letters, _, value in by_letters if letters == "transferencoding"]
+    folded = [(letters(name), name.lower(), value) for name, value in headers]
+    lengths = [value for fold, _, value in folded if fold == "contentlength"]
+    codings = [value for fold, _, value in folded if fold == "transferencoding"]
     plain = {"contentlength": "content-length", "transferencoding": "transfer-encoding"}
-    disguised = any(plain.get(letters, name) != name for letters, name, _ in by_letters)
+    disguised = any(plain.get(fold, name) != name for fold, name, _ in folded)
     if disguised or len(lengths) + len(codings) > 1:
         raise Refusal(Reason.FRAMING_AMBIGUOUS)
     if codings and (codings[0].lower() != "chunked" or raw.version == _HTTP_1_0):
@@ -163,10 +166,6 @@ def _framing(raw: RawRequest, headers: Headers, policy: AdmitPolicy) -> tuple[in
     if int(lengths[0]) > policy.most_body_bytes:
         raise Refusal(Reason.BODY_TOO_LARGE)
     return int(lengths[0]), False
-
-
-def _letters(name: str) -> str:
-    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def _expects_continue(headers: Headers, version: tuple[int, int]) -> bool:

@@ -7,6 +7,7 @@ address is never a key: who presents a known address with another subject is ref
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from auth_proxy.forwarding import Headers
 from auth_proxy.pipeline.exchange import Grant, Person
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.source import Activity, Enrollment, OperatorEntry, Roster
@@ -60,7 +61,9 @@ class Authorizer:
     async def _operator(self, person: Person, route: Route) -> OperatorEntry | None:
         operator = self.roster.find(person.sub, person.email)
         if operator is None and person.screened.enrollment_token is not None:
-            operator = await self.enrollment.claim(person.sub, person.email, person.screened.enrollment_token)
+            operator = await self.enrollment.claim(
+                person.sub, person.email, person.screened.enrollment_token, _origin(person)
+            )
         if operator is None:
             if route.requirement is Requirement.PERSON:
                 return None
@@ -69,6 +72,13 @@ class Authorizer:
         if not operator.active:
             raise Refusal(Reason.OPERATOR_DEACTIVATED)
         return operator
+
+
+def _origin(person: Person) -> Headers:
+    """What the admin service's audit row tells of where a claim came from."""
+    screened = person.screened
+    agent = tuple((name, value) for name, value in screened.forwardable if name.lower() == "user-agent")
+    return (*screened.forwarding, *agent, ("X-Request-Id", screened.inbound.request_id))
 
 
 def _check_permission(operator: OperatorEntry, route: Route) -> None:

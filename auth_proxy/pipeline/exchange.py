@@ -7,10 +7,9 @@ They are made by their step and nowhere else:
 from dataclasses import dataclass
 
 from auth_proxy.access.claims import AccessClaims
+from auth_proxy.forwarding import Headers
 from auth_proxy.roster.source import OperatorEntry
 from auth_proxy.routes import Route
-
-Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +21,7 @@ class RawRequest:
     version: tuple[int, int]
     headers: tuple[tuple[bytes, bytes], ...]
     peer: str
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,19 @@ class Inbound:
     has_body: bool
     content_length: int | None
     expects_continue: bool
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """Screened: credentials taken out, spoofs refused, what may go on is what is left in `forwardable`."""
+    """Screened: credentials taken out, spoofs refused, what may go on is what is left in `forwardable`.
+
+    `forwarding` says who the client is, in our own words.
+    """
 
     inbound: Inbound
     forwardable: Headers
+    forwarding: Headers
     token: str | None
     claimed_email: str | None
     enrollment_token: str | None

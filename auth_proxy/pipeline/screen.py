@@ -9,8 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from auth_proxy.forwarding import Headers, Network, forwarding_headers
 from auth_proxy.header_names import EXACT_NAMES, UNTOUCHABLE, HeaderKind, kind_of, letters
-from auth_proxy.pipeline.exchange import Headers, Inbound, Screened
+from auth_proxy.pipeline.exchange import Inbound, Screened
 from auth_proxy.refusals import Reason, Refusal
 
 # Cookies of Access itself: an upstream could replay them to the public host.
@@ -24,6 +25,8 @@ class ScreenPolicy:
 
     reserved: frozenset[str] = frozenset()
     allow_cookie: bool = False
+    scheme: str = "https"
+    trusted: tuple[Network, ...] = ()
 
 
 def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
@@ -49,6 +52,9 @@ def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
     return Screened(
         inbound=inbound,
         forwardable=kept,
+        forwarding=forwarding_headers(
+            inbound.headers, inbound.peer, inbound.host, scheme=policy.scheme, trusted=policy.trusted
+        ),
         token=token,
         claimed_email=found.get(HeaderKind.CLAIMED_EMAIL),
         enrollment_token=found.get(HeaderKind.ENROLLMENT),

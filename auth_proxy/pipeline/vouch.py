@@ -9,7 +9,8 @@ from typing import Final, Literal, Protocol
 
 from cachetools import TTLCache
 
-from auth_proxy.pipeline.exchange import Grant, Headers, SignedGrant
+from auth_proxy.forwarding import Headers
+from auth_proxy.pipeline.exchange import Grant, SignedGrant
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.routes import SAFE_METHODS
 from service_kit.clock import Clock

@@ -3,6 +3,7 @@
 It asks for the roster and reports enrollments and activity; it never acts for an operator here.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -32,21 +33,27 @@ class AdminLink:
             await self._session.close()
 
     def request(
-        self, method: str, target: str, *, json: Any = None, timeout: aiohttp.ClientTimeout | None = None
+        self,
+        method: str,
+        target: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> Any:
         """An aiohttp request context. Raises aiohttp.ClientError, TimeoutError or SigningError."""
         if self._session is None:
             raise RuntimeError("the link was not started")
         binding = None if method in SAFE_METHODS else RequestBinding(method, target)
         token = self._signer.sign(_SIDECAR, audience=_AUDIENCE, binding=binding)
-        headers = {IDENTITY_HEADER: token}
+        sent = {**(headers or {}), IDENTITY_HEADER: token}
         if json is not None:
-            headers["Content-Type"] = "application/json"
+            sent["Content-Type"] = "application/json"
         return self._session.request(
             method,
             self._url.base + target,
             json=json,
-            headers=headers,
+            headers=sent,
             allow_redirects=False,
             timeout=timeout or aiohttp.ClientTimeout(total=5),
         )

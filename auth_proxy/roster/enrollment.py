@@ -8,6 +8,7 @@ from typing import Final
 import aiohttp
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from auth_proxy.forwarding import Headers
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.admin_link import AdminLink
 from auth_proxy.roster.feed import FeedRoster
@@ -35,13 +36,13 @@ class FeedEnrollment:
         self._link = link
         self._roster = roster
 
-    async def claim(self, sub: str, email: str, token: str) -> OperatorEntry:
+    async def claim(self, sub: str, email: str, token: str, origin: Headers) -> OperatorEntry:
         """Raises Refusal: ENROLLMENT_FAILED, ENROLLMENT_LIMITED, ROSTER_UNAVAILABLE or CANNOT_VOUCH."""
         if len(token) > _MOST_TOKEN:
             raise Refusal(Reason.ENROLLMENT_FAILED, "too long to be a token")
         try:
             body = {"sub": sub, "email": email, "token": token}
-            async with self._link.request("POST", CLAIM_TARGET, json=body) as response:
+            async with self._link.request("POST", CLAIM_TARGET, json=body, headers=dict(origin)) as response:
                 status, answer = response.status, await response.read()
         except SigningError as error:
             raise Refusal(Reason.CANNOT_VOUCH) from error

@@ -3,6 +3,7 @@
 Seed 1's rule, for other frontends. It never serves our own panel, which needs a feed.
 """
 
+from auth_proxy.forwarding import Headers
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.source import OperatorEntry
 from service_kit.identity.model import Role
@@ -26,7 +27,7 @@ class OpenRoster:
 class NoEnrollment:
     """There is nothing to enroll in: every claim is refused."""
 
-    async def claim(self, sub: str, email: str, token: str) -> OperatorEntry:  # noqa: ARG002 - the protocol
+    async def claim(self, sub: str, email: str, token: str, origin: Headers) -> OperatorEntry:  # noqa: ARG002 - the protocol
         raise Refusal(Reason.ENROLLMENT_FAILED)
 
 

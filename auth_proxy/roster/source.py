@@ -6,6 +6,7 @@ A source that is not sure refuses: it never answers from a list that may be out 
 from dataclasses import dataclass
 from typing import Protocol
 
+from auth_proxy.forwarding import Headers
 from service_kit.identity.model import Role
 
 
@@ -44,8 +45,11 @@ class Roster(Protocol):
 class Enrollment(Protocol):
     """Claims an operator's row with a one-time token."""
 
-    async def claim(self, sub: str, email: str, token: str) -> OperatorEntry:
-        """The operator that is now bound to the subject. Raises Refusal."""
+    async def claim(self, sub: str, email: str, token: str, origin: Headers) -> OperatorEntry:
+        """The operator that is now bound to the subject; `origin` goes into its audit row.
+
+        Raises Refusal.
+        """
         ...
 
 

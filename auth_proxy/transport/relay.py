@@ -17,7 +17,7 @@ from yarl import URL
 from auth_proxy.pipeline.exchange import SignedGrant
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.routes import Target
-from auth_proxy.transport.headers import Network, client_headers, forwarding_headers, upstream_headers
+from auth_proxy.transport.headers import client_headers, upstream_headers
 from service_kit.web.service_url import ServiceUrl, open_session
 
 RESPONSE_HEADER_SECONDS: Final = 60.0
@@ -32,14 +32,10 @@ class Relay:
         self,
         upstreams: Mapping[Target, ServiceUrl],
         *,
-        scheme: str,
-        trusted: tuple[Network, ...] = (),
         header_seconds: float = RESPONSE_HEADER_SECONDS,
         most_body_bytes: int = 100 * 1024 * 1024,
     ) -> None:
         self._upstreams = upstreams
-        self._scheme = scheme
-        self._trusted = trusted
         self._header_seconds = header_seconds
         self._most_body_bytes = most_body_bytes
         self._sessions: dict[Target, aiohttp.ClientSession] = {}
@@ -66,9 +62,6 @@ class Relay:
     ) -> aiohttp.ClientResponse:
         target = signed.grant.route.target
         inbound = signed.grant.person.screened.inbound
-        forwarding = forwarding_headers(
-            inbound.headers, inbound.peer, inbound.host, scheme=self._scheme, trusted=self._trusted
-        )
         # encoded=True: the bytes that were decided on are the bytes that go out.
         url = URL(self._upstreams[target].base + inbound.target, encoded=True)
         try:
@@ -76,7 +69,7 @@ class Relay:
                 return await self._sessions[target].request(
                     inbound.method,
                     url,
-                    headers=upstream_headers(signed, request_id, forwarding),
+                    headers=upstream_headers(signed, request_id),
                     data=self._upload(request, deadline) if inbound.has_body else None,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),

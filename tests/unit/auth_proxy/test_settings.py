@@ -57,7 +57,7 @@ def test_without_any_setting_every_required_one_is_named() -> None:
         "INTERNAL_SIGNING_KEY_FILE: is required",
         "CF_ACCESS_TEAM_DOMAIN: is required (or CF_ACCESS_TEAM)",
         "ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM: set at least one of them",
-        "AUTH_PROXY_ROSTER: is required without ADMIN_SERVICE_URL",
+        "ADMIN_SERVICE_URL / AUTH_PROXY_ROSTER: set at least one of them",
     ]
 
 
@@ -69,6 +69,15 @@ NO_ORIGIN = "ADMIN_ORIGIN: names no origin for the host admin.example.com"
 DEV_OUTSIDE = "LOCAL_DEV_ADMIN_EMAIL / ALLOW_DEV_ADMIN_AUTH: Misconfigured: set outside APP_ENV=development"
 NO_LOOPBACK = "AUTH_PROXY_LISTEN: must be loopback while the development gate is open"
 BAD_LISTEN = "AUTH_PROXY_LISTEN: must be host:port, [ipv6]:port or unix:/path"
+BAD_ROSTER = "AUTH_PROXY_ROSTER: must be feed or open:<role>"
+OPEN_PANEL = "AUTH_PROXY_ROSTER: open:<role> is for other frontends; the panel needs feed"
+ALONE = {
+    **GOOD,
+    "ADMIN_SERVICE_URL": "",
+    "TENANT_SERVICE_URL": "",
+    "AUTH_PROXY_UPSTREAM": "http://127.0.0.1:3000",
+    "AUTH_PROXY_ROSTER": "open:read_only",
+}
 BAD_URL = "must be http://host:port or http+unix:///path"
 
 
@@ -199,7 +208,7 @@ BAD_URL = "must be http://host:port or http+unix:///path"
             {"ADMIN_SERVICE_URL": ""},
             [
                 "ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM: set at least one of them",
-                "AUTH_PROXY_ROSTER: is required without ADMIN_SERVICE_URL",
+                "ADMIN_SERVICE_URL / AUTH_PROXY_ROSTER: set at least one of them",
             ],
         ),
         (
@@ -207,19 +216,18 @@ BAD_URL = "must be http://host:port or http+unix:///path"
             {"ADMIN_SERVICE_URL": "", "AUTH_PROXY_UPSTREAM": "http://x", "AUTH_PROXY_ROSTER": "feed"},
             ["AUTH_PROXY_ROSTER: feed needs ADMIN_SERVICE_URL"],
         ),
-        (GOOD, {"AUTH_PROXY_ROSTER": "open:root"}, ["AUTH_PROXY_ROSTER: must be feed or open:<role>"]),
-        (GOOD, {"AUTH_PROXY_ROSTER": "open"}, ["AUTH_PROXY_ROSTER: must be feed or open:<role>"]),
-        (
-            GOOD,
-            {"AUTH_PROXY_ROSTER": "open:read_only"},
-            ["AUTH_PROXY_ROSTER: open:<role> is for other frontends; the panel needs feed"],
-        ),
+        (GOOD, {"AUTH_PROXY_ROSTER": "open:support"}, [OPEN_PANEL]),
+        (GOOD, {"AUTH_PROXY_ROSTER": "file:/x"}, [BAD_ROSTER]),
+        (ALONE, {"AUTH_PROXY_ROSTER": "open:root"}, [BAD_ROSTER]),
+        (ALONE, {"AUTH_PROXY_ROSTER": "open:"}, [BAD_ROSTER]),
+        (ALONE, {"AUTH_PROXY_ROSTER": "open"}, [BAD_ROSTER]),
+        (ALONE, {}, []),
     ],
 )
 def test_each_configuration_has_its_exact_problems(
     environ: dict[str, str], changes: dict[str, str], expected: list[str]
 ) -> None:
-    """R-034, R-049, R-050, R-173, C-04, C-08: nothing starts that could let somebody in by mistake."""
+    """R-034, R-043, R-049, R-050, R-173, C-04, C-08: nothing starts that could let somebody in by mistake."""
     assert problems(environ, **changes) == expected
 
 

@@ -1,0 +1,53 @@
+"""Who the client is, as far as the sidecar can vouch for it: X-Forwarded-For, -Proto and -Host.
+
+It believes no word of a peer that is not a configured proxy (mistake 5 of others: trusting all).
+"""
+
+import ipaddress
+from collections.abc import Iterable
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Headers = tuple[tuple[str, str], ...]
+
+
+def forwarding_headers(
+    inbound_headers: Headers, peer: str, host: str, *, scheme: str, trusted: Iterable[Network]
+) -> Headers:
+    """X-Forwarded-* as the sidecar itself can vouch for them.
+
+    What a client says of its own address counts only when the peer is a configured proxy.
+    """
+    client, proto = peer, scheme
+    if _is_in(peer, trusted):
+        sent = {name.lower(): value for name, value in inbound_headers}
+        chain = [part.strip() for part in sent.get("x-forwarded-for", "").split(",")]
+        client = _address(sent.get("cf-connecting-ip", "")) or _client_of(chain, trusted) or peer
+        if sent.get("x-forwarded-proto") in ("http", "https"):
+            proto = sent["x-forwarded-proto"]
+    return (("X-Forwarded-For", client), ("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host))
+
+
+def _client_of(chain: list[str], trusted: Iterable[Network]) -> str:
+    """The last address that no trusted proxy of ours added: everything left of it can be invented."""
+    for part in reversed(chain):
+        address = _address(part)
+        if not address:
+            return ""
+        if not _is_in(address, trusted):
+            return address
+    return ""
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        return ""
+
+
+def _is_in(peer: str, networks: Iterable[Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)

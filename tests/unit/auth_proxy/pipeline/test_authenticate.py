@@ -1,0 +1,71 @@
+"""Step 3: the token of the host that was asked, or the one configured developer."""
+
+import pytest
+
+from auth_proxy.access.claims import AccessClaims
+from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
+from auth_proxy.pipeline.identify import identify
+from auth_proxy.refusals import Reason, Refusal
+from tests.fakes.clock import START, FrozenClock
+from tests.unit.auth_proxy.pipeline.hostile import HOST
+from tests.unit.auth_proxy.pipeline.values import claims, screened
+
+
+class RecordingVerifier:
+    """Believes everything and writes down what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, frozenset[str]]] = []
+
+    async def verify(self, token: str, *, audiences: frozenset[str]) -> AccessClaims:
+        self.asked.append((token, audiences))
+        return claims()
+
+
+async def test_the_audience_is_that_of_the_host_that_was_asked() -> None:
+    """R-014: the client names the host, configuration names the audience."""
+    verifier = RecordingVerifier()
+    audiences = {HOST: frozenset({"aud-1"}), "other.example": frozenset({"aud-2"})}
+    await Authenticator(verifier, audiences).authenticate(screened("/", ("Cf-Access-Jwt-Assertion", "t")))
+
+    assert verifier.asked == [("t", frozenset({"aud-1"}))]
+
+
+async def test_without_a_token_nobody_is_asked() -> None:
+    """R-042, R-170: an e-mail header alone is no token."""
+    verifier = RecordingVerifier()
+    alone = screened("/", ("Cf-Access-Authenticated-User-Email", "ada@example.com"))
+    with pytest.raises(Refusal) as caught:
+        await Authenticator(verifier, {HOST: frozenset({"a"})}).authenticate(alone)
+
+    assert caught.value.reason is Reason.TOKEN_MISSING
+    assert verifier.asked == []
+
+
+async def test_the_development_gate_knows_one_person_whatever_is_sent() -> None:
+    """R-049: `sub` is local-dev- and the address in its normal form; no token of the client chooses it."""
+    gate = InsecureDevAuthenticator(" Ada@Example.com ", FrozenClock())
+    for headers in ((), (("Cf-Access-Jwt-Assertion", "garbage"),)):
+        verified = await gate.authenticate(screened("/", *headers))
+        person = identify(verified, accepted_types=frozenset({"app"}))
+
+        assert (person.sub, person.email) == ("local-dev-ada@example.com", "ada@example.com")
+        assert person.expires_at == START.timestamp() + 300
+
+
+async def test_the_development_gate_is_contradicted_like_any_other() -> None:
+    """R-171 holds in development too."""
+    gate = InsecureDevAuthenticator("ada@example.com", FrozenClock())
+    verified = await gate.authenticate(
+        screened("/", ("Cf-Access-Authenticated-User-Email", "eve@example.com"))
+    )
+
+    with pytest.raises(Refusal) as caught:
+        identify(verified, accepted_types=frozenset({"app"}))
+    assert caught.value.reason is Reason.EMAIL_HEADER_CONTRADICTS
+
+
+def test_a_developer_needs_a_plain_address() -> None:
+    """The gate opens for no text that is no address."""
+    with pytest.raises(ValueError, match="plain e-mail"):
+        InsecureDevAuthenticator("ada", FrozenClock())

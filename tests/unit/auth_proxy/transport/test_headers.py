@@ -1,0 +1,97 @@
+"""What an upstream is told of the client, and what the client gets of the upstream's headers."""
+
+import ipaddress
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from auth_proxy.forwarding import forwarding_headers
+from auth_proxy.pipeline.exchange import SignedGrant
+from auth_proxy.transport.headers import client_headers, upstream_headers
+from tests.unit.auth_proxy.pipeline.values import grant
+
+OURS = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
+HOST = "admin.example.com"
+
+
+def forwarded(peer: str, *headers: tuple[str, str]) -> tuple[str, str]:
+    found = dict(forwarding_headers(headers, peer, HOST, scheme="https", trusted=OURS))
+    assert found["X-Forwarded-Host"] == HOST
+    return found["X-Forwarded-For"], found["X-Forwarded-Proto"]
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.1", "127.0.0.1", "11.0.0.1", "::1", "", "unix"])
+def test_a_strangers_word_about_itself_counts_for_nothing(peer: str) -> None:
+    """Only the peer's own address is told, whatever it sends."""
+    lies = (("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "http"), ("CF-Connecting-IP", "6.6.6.6"))
+
+    assert forwarded(peer, *lies) == (peer, "https")
+
+
+@pytest.mark.parametrize(
+    "headers, client",
+    [
+        ((), "10.0.0.1"),
+        ((("CF-Connecting-IP", "6.6.6.6"),), "6.6.6.6"),
+        ((("CF-Connecting-IP", "<script>"), ("X-Forwarded-For", "7.7.7.7")), "7.7.7.7"),
+        ((("X-Forwarded-For", "6.6.6.6, 7.7.7.7"),), "7.7.7.7"),
+        ((("X-Forwarded-For", "6.6.6.6, 7.7.7.7, 10.1.1.1, fd00::5"),), "7.7.7.7"),
+        ((("X-Forwarded-For", "10.1.1.1"),), "10.0.0.1"),
+        ((("X-Forwarded-For", "6.6.6.6, nonsense"),), "10.0.0.1"),
+        ((("X-Forwarded-For", "6.6.6.6\tx"),), "10.0.0.1"),
+        ((("x-forwarded-for", " 2001:DB8::1 "),), "2001:db8::1"),
+    ],
+)
+def test_a_proxy_of_ours_may_say_who_asked(headers: tuple[tuple[str, str], ...], client: str) -> None:
+    """The last address that none of ours added: everything left of it can be invented."""
+    assert forwarded("10.0.0.1", *headers)[0] == client
+
+
+@pytest.mark.parametrize(
+    "sent, told", [("http", "http"), ("https", "https"), ("ftp", "https"), ("", "https")]
+)
+def test_the_scheme_is_one_of_two(sent: str, told: str) -> None:
+    """Also from a trusted proxy."""
+    assert forwarded("10.0.0.1", ("X-Forwarded-Proto", sent))[1] == told
+
+
+def test_what_only_we_may_say_replaces_every_copy() -> None:
+    """attacks.md section 1: `pop` and `add` of a multidict keep the attacker's first value; this does not."""
+    signed = SignedGrant(grant("/x"), (("X-Internal-Identity", "ours"),))
+    lies = CIMultiDict(
+        [("x-request-id", "evil"), ("X-Internal-Identity", "evil"), ("x-forwarded-for", "6.6.6.6")]
+    )
+    object.__setattr__(signed.grant.person.screened, "forwardable", tuple(lies.items()))
+    headers = upstream_headers(signed, "req_1")
+
+    assert headers.getall("X-Internal-Identity") == ["ours"]
+    assert headers.getall("X-Request-Id") == ["req_1"]
+    assert headers.getall("X-Forwarded-For") == ["127.0.0.1"]
+
+
+def test_the_client_sees_no_hop_no_identity_and_no_server() -> None:
+    """Two cookies stay two; what Connection names stays here."""
+    upstream = CIMultiDict(
+        [
+            ("Set-Cookie", "a=1"),
+            ("Set-Cookie", "b=2"),
+            ("Connection", "close, X-Hop"),
+            ("Connection", "X-Other"),
+            ("X-Hop", "1"),
+            ("x_other", "1"),
+            ("Transfer-Encoding", "chunked"),
+            ("X-Internal-Identity", "eyJ"),
+            ("Cf-Access-Jwt-Assertion", "eyJ"),
+            ("Server", "x"),
+            ("Date", "x"),
+            ("ETag", '"a"'),
+        ]
+    )
+    headers = client_headers(CIMultiDictProxy(upstream))
+
+    assert list(headers.items()) == [
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+        ("ETag", '"a"'),
+        ("Server", "sallyport"),
+    ]
