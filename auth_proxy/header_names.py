@@ -53,7 +53,6 @@ _BY_LETTERS: Final = {
     ),
     **dict.fromkeys(
         (
-            "remoteuser",
             "xuser",
             "xuserid",
             "xemail",
@@ -92,6 +91,7 @@ _BY_LETTERS: Final = {
             "xoriginalmethod",
             "xoriginalhost",
             "xrewriteurl",
+            "xoverrideurl",
             "xhost",
         ),
         HeaderKind.REPLACED,
@@ -117,6 +117,7 @@ _BY_LETTERS: Final = {
 _BY_PREFIX: Final = (
     ("xinternal", HeaderKind.INTERNAL),
     ("xauthrequest", HeaderKind.IDENTITY),
+    ("remote", HeaderKind.IDENTITY),
     ("xremote", HeaderKind.IDENTITY),
     ("xwebauth", HeaderKind.IDENTITY),
     ("xamznoidc", HeaderKind.IDENTITY),

@@ -15,7 +15,8 @@ from auth_proxy.pipeline.exchange import Inbound, Screened
 from auth_proxy.refusals import Reason, Refusal
 
 # Cookies of Access itself: an upstream could replay them to the public host.
-_ACCESS_COOKIES: Final = frozenset({"cf_authorization", "cf_appsession", "cf_binding"})
+_TOKEN_COOKIE: Final = "cf_authorization"
+_ACCESS_COOKIES: Final = frozenset({_TOKEN_COOKIE, "cf_appsession", "cf_binding"})
 _SINGULAR: Final = frozenset({"origin", "sec-fetch-site", "content-type", "authorization"})
 
 
@@ -47,8 +48,10 @@ def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
         elif kind is HeaderKind.ORDINARY and folded not in nominated:
             forwardable.append((name, value))
     _check_singular(inbound.headers)
-    cookie_token, kept = _screen_cookies(forwardable)
-    token = found.get(HeaderKind.ASSERTION) or (cookie_token if policy.allow_cookie else None)
+    cookie_tokens, kept = _screen_cookies(forwardable)
+    token = found.get(HeaderKind.ASSERTION)
+    if token is None and policy.allow_cookie:
+        token = _only(cookie_tokens)
     return Screened(
         inbound=inbound,
         forwardable=kept,
@@ -91,29 +94,33 @@ def _check_singular(headers: Headers) -> None:
         raise Refusal(Reason.CREDENTIAL_DUPLICATED, "a header that may come once came twice")
 
 
-def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[str | None, Headers]:
-    """The Access token in the cookies, if any, and the headers without Access's own cookies."""
-    token: str | None = None
+def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[list[str], Headers]:
+    """The Access tokens in the cookies, and the headers without Access's own cookies."""
+    tokens: list[str] = []
     kept = []
     for name, value in headers:
         if name.lower() != "cookie":
             kept.append((name, value))
             continue
         crumbs = [crumb.strip() for crumb in value.split(";")]
-        for crumb in crumbs:
-            key, _, content = crumb.partition("=")
-            if key.strip().lower() == "cf_authorization":
-                if token is not None:
-                    raise Refusal(Reason.CREDENTIAL_DUPLICATED, "the Access cookie came twice")
-                token = content.strip()
-        rest = [crumb for crumb in crumbs if crumb and not _is_access_cookie(crumb)]
+        tokens += [
+            crumb.partition("=")[2].strip() for crumb in crumbs if _cookie_name(crumb) == _TOKEN_COOKIE
+        ]
+        rest = [crumb for crumb in crumbs if crumb and _cookie_name(crumb) not in _ACCESS_COOKIES]
         if rest:
             kept.append((name, "; ".join(rest)))
-    return token, tuple(kept)
+    return tokens, tuple(kept)
 
 
-def _is_access_cookie(crumb: str) -> bool:
-    return crumb.partition("=")[0].strip().lower() in _ACCESS_COOKIES
+def _only(tokens: list[str]) -> str | None:
+    """The one token; two of them are two answers to the question who asks."""
+    if len(tokens) > 1:
+        raise Refusal(Reason.CREDENTIAL_DUPLICATED, "the Access cookie came twice")
+    return tokens[0] if tokens else None
+
+
+def _cookie_name(crumb: str) -> str:
+    return crumb.partition("=")[0].strip().lower()
 
 
 def _first(headers: Headers, wanted: str) -> str | None:

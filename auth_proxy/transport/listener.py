@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import http_parser, web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from auth_proxy.refusals import Reason, Refusal
 
@@ -59,6 +59,14 @@ class _GateProtocol(RequestHandler):
     def __init__(self, server: GateServer, unparsed: UnparsedHandler) -> None:
         super().__init__(server, loop=server._loop, **_LIMITS)  # noqa: SLF001 - aiohttp's own Server does the same
         self._unparsed = unparsed
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        request = self._current_request
+        is_broken = bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
+        # The parser's error is queued behind the request that waits for the rest of this very body.
+        if is_broken and request is not None and not request.content.is_eof():
+            request.content.set_exception(web.RequestPayloadError("the body cannot be read on"))
 
     def handle_error(
         self,

@@ -84,11 +84,14 @@ class Relay:
     async def _upload(self, request: web.BaseRequest, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
         """The body as it comes: an upload takes what it takes, the wait for the answer begins after it."""
         size = 0
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > self._most_body_bytes:  # a chunked body names no length that admit could judge
-                raise Refusal(Reason.BODY_TOO_LARGE)
-            yield chunk
+        try:
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > self._most_body_bytes:  # a chunked body names no length that admit could judge
+                    raise Refusal(Reason.BODY_TOO_LARGE)
+                yield chunk
+        except web.RequestPayloadError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, "body") from error
         with contextlib.suppress(RuntimeError):  # the upstream answered before the end
             deadline.reschedule(asyncio.get_running_loop().time() + self._header_seconds)
 

@@ -45,10 +45,19 @@ def _plain(value: Any) -> Any:
         case str():
             return unicodedata.normalize("NFC", value)
         case datetime():
+            if value.tzinfo is None:  # each machine would read it in its own zone
+                raise ValueError("a naive time has no canonical form")
             return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         case Mapping():
-            return {unicodedata.normalize("NFC", str(key)): _plain(item) for key, item in value.items()}
+            return _plain_members(value)
         case list() | tuple():
             return [_plain(item) for item in value]
         case _:
             raise ValueError(f"a {type(value).__name__} has no canonical form")
+
+
+def _plain_members(value: Mapping[Any, Any]) -> dict[str, Any]:
+    plain = {unicodedata.normalize("NFC", str(key)): _plain(item) for key, item in value.items()}
+    if len(plain) < len(value):  # which one counts would depend on the order, which no database keeps
+        raise ValueError("an object that names a member twice has no canonical form")
+    return plain

@@ -42,8 +42,8 @@ def parse_database_url(value: str) -> URL:
     """The URL with our driver filled in. Raises DatabaseUrlError; the text never repeats a password."""
     try:
         url = make_url(value)
-    except ArgumentError as error:
-        raise DatabaseUrlError("is not a database URL") from error
+    except (ArgumentError, ValueError):  # its text repeats a part of the value, which may be the password
+        raise DatabaseUrlError("is not a database URL") from None
     drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
     backend = url.get_backend_name()
     if backend not in drivers:

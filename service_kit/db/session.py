@@ -6,7 +6,7 @@ a function that only reads cannot be handed the power to write.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from sqlalchemy import Executable, RowMapping, text
@@ -16,10 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service_kit.db.engine import open_engines, parse_database_url
 from service_kit.errors import UnavailableError
+from service_kit.telemetry.logging import get_logger
 
 _PASSING_STATES: Final = ("08", "40", "53", "55P03", "57")
 """PostgreSQL's words for: no connection, conflict of transactions, no room, lock timeout, told to stop."""
 
+_log = get_logger(__name__)
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
@@ -60,8 +62,12 @@ class WriteSession(ReadSession):
         self._after_commit.append(callback)
 
     def run_after_commit(self) -> None:
+        """Call every callback; what one of them raises is logged, because the commit stands."""
         for callback in self._after_commit:
-            callback()
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - the caller must not take a committed change for a failed one
+                _log.exception("after_commit_failed")
 
 
 class Database:
@@ -89,7 +95,7 @@ class Database:
     async def read(self) -> AsyncIterator[ReadSession]:
         """A read-only transaction. Raises UnavailableError when the database does not answer."""
         with _translated():
-            async with self._read.connect() as connection, connection.begin():
+            async with _begun(self._read) as connection:
                 if self.dialect == "postgresql":
                     await connection.execute(text("SET TRANSACTION READ ONLY"))
                 yield ReadSession(connection)
@@ -101,7 +107,7 @@ class Database:
         Raises UnavailableError when the database does not answer; then nothing was written.
         """
         with _translated():
-            async with self._write.connect() as connection, connection.begin():
+            async with _begun(self._write) as connection:
                 session = WriteSession(connection)
                 yield session
             session.run_after_commit()
@@ -117,6 +123,22 @@ class Database:
             await self._read.dispose()
 
 
+@asynccontextmanager
+async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction that commits when the block ends well."""
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(engine.connect())
+        except OSError as error:  # no such host, no route, no socket; later an OSError is the block's own
+            raise _unavailable() from error
+        async with connection.begin():
+            yield connection
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError("DATABASE_UNAVAILABLE", "The database does not answer")
+
+
 class _translated:  # noqa: N801 - reads as a word in `with _translated():`
     """Turns "the database is away" into one error; a broken rule (IntegrityError) passes untouched."""
 
@@ -130,7 +152,7 @@ class _translated:  # noqa: N801 - reads as a word in `with _translated():`
             error, OperationalError | InterfaceError | PoolTimeoutError | ConnectionError | TimeoutError
         )
         if away or (isinstance(error, DBAPIError) and _passes(error)):
-            raise UnavailableError("DATABASE_UNAVAILABLE", "The database does not answer") from error
+            raise _unavailable() from error
 
 
 def _passes(error: DBAPIError) -> bool:

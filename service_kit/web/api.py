@@ -173,12 +173,16 @@ async def _read_body(request: web.Request, model: type[BaseModel]) -> BaseModel:
 def _fields(error: ValidationError) -> tuple[FieldProblem, ...]:
     return tuple(
         FieldProblem(
-            pointer="".join(f"/{part}" for part in details["loc"]),
+            pointer="".join(f"/{_escaped(part)}" for part in details["loc"]),
             code=details["type"].upper(),
             message=details["msg"].removeprefix("Value error, "),
         )
         for details in error.errors(include_input=False, include_url=False)
     )
+
+
+def _escaped(part: object) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")  # RFC 6901: a client may name a member "a/b"
 
 
 def _respond(result: Result, endpoint: Endpoint) -> web.StreamResponse:

@@ -48,7 +48,7 @@ def problem_response(error: ProblemError, request_id: str) -> web.Response:
         ]
     document = problem_document(error.status, error.code, error.message, request_id=request_id, extra=extra)
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **error.headers}
-    # A name that a client sent in no UTF-8 holds lone surrogates; "\\udcff" is their way in JSON too.
+    # A name that a client sent in no UTF-8 holds lone surrogates; \udcff is their way in JSON too.
     body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
     return web.Response(status=error.status, body=body, content_type=PROBLEM_JSON, headers=headers)
 

@@ -4,6 +4,7 @@ It binds nothing that a setting did not name, and a port that is taken is one cl
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -87,8 +88,16 @@ async def _start(runner: web.BaseRunner, site: Site) -> None:
 
 def _make_room(path: str) -> None:
     """A socket file outlives its process. Anything else at that path is a mistake, and stays."""
-    if Path(path).is_socket():
-        Path(path).unlink(missing_ok=True)
+    if not Path(path).is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(BlockingIOError):
+        probe.setblocking(False)  # noqa: FBT003 - the method's only argument
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:  # nobody listens behind it any more
+            Path(path).unlink(missing_ok=True)
+            return
+    raise OSError(errno.EADDRINUSE, "another process listens there")
 
 
 def _close_to_others(path: str) -> None:

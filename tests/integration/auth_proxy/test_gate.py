@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import structlog
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
-from auth_proxy.gate import Gate
+from auth_proxy.gate import Gate, _send_continue
 from auth_proxy.refusals import ANSWERS, Reason, Refusal
 from auth_proxy.transport.relay import Relay
 from service_kit.identity.model import Role
@@ -281,3 +282,11 @@ async def test_a_defect_in_the_middle_of_an_answer_breaks_the_connection(
 
     assert b"INTERNAL_ERROR" not in answer
     assert b"0\r\n\r\n" not in answer
+
+
+async def test_a_client_that_left_is_sent_no_continue() -> None:
+    """Between the decision and the interim answer the connection may be gone: nothing to write to."""
+    gone = make_mocked_request("POST", "/x")
+    gone._protocol.transport = None
+    _send_continue(gone)
+    assert gone.transport is None

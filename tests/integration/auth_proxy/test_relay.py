@@ -388,3 +388,59 @@ async def test_an_empty_upgrade_header_stops_no_body(sidecar: SidecarUnderTest) 
 
     assert got.status == 400
     assert sidecar.nothing_arrived
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"zz\r\nabc\r\n",
+        b"3\r\nabcXX",
+        b"ffffffffffffffffff\r\nabc",
+        b"3\nabc\n0\n\n",
+        b"3\r\nabc\r\n0\r\nBad trailer\r\n\r\n",
+    ],
+    ids=["size", "end", "overflow", "bare LF", "trailer"],
+)
+@pytest.mark.parametrize("pause", [0, 0.05])
+async def test_a_body_that_breaks_off_is_refused_at_once(
+    sidecar: SidecarUnderTest, body: bytes, pause: float
+) -> None:
+    """Chunks that cannot be read end the request: it neither hangs nor looks whole to the upstream."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+    writer.write(request_bytes(sidecar, "/x", "Transfer-Encoding: chunked", method="POST"))
+    await asyncio.sleep(pause)
+    writer.write(body)
+    async with asyncio.timeout(2):
+        answer = await reader.read()
+    writer.close()
+
+    assert re.match(rb"HTTP/1\.[01] 400 ", answer)
+    assert b"BAD_REQUEST_SHAPE" in answer
+    assert sidecar.refusals("request_malformed") == 1
+    assert sidecar.upstream.received == []
+
+
+async def test_garbage_behind_a_whole_request_spoils_only_itself(
+    access_key: SigningKey, tmp_path: Path
+) -> None:
+    """The request that is being answered is answered; what follows it is no request."""
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\nbody")
+        await asyncio.sleep(0.2)
+        writer.write(OK + b"Content-Length: 2\r\n\r\nok")
+
+    async with (
+        scripted(slow) as url,
+        sidecar_under_test(access_key, tmp_path, AUTH_PROXY_UPSTREAM=url) as sidecar,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+        head = request_bytes(sidecar, "/x", "Content-Length: 4", method="POST")
+        writer.write(head.replace(b"Connection: close\r\n", b"") + b"body")
+        await asyncio.sleep(0.1)
+        writer.write(b"\x00garbage\r\n\r\n")
+        async with asyncio.timeout(3):
+            answer = await reader.read()
+        writer.close()
+
+    assert re.findall(rb"HTTP/1\.[01] (\d+)", answer) == [b"200", b"400"]

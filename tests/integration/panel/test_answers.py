@@ -133,7 +133,7 @@ async def test_a_wrong_method_is_a_page(office: BackOffice) -> None:
     page = await office.post("/manage/audit", {"x": "y"})
 
     assert page.status == 405
-    assert page.headers["Allow"] == "GET"
+    assert page.headers["Allow"] == "GET, HEAD"
     assert_page_headers(page)
 
 

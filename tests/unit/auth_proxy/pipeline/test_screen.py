@@ -18,7 +18,7 @@ NEVER = (
     "xinternal",
     "cfaccess",
     "xauthrequest",
-    "remoteuser",
+    "remote",
     "xremote",
     "xwebauth",
     "xforwarded",
@@ -29,7 +29,6 @@ MEANS_NOTHING_HERE = {
     "User-Agent",
     "X-Accel-Redirect",
     "X-Sendfile",
-    "X-Override-URL",
     "X-Custom-IP-Authorization",
 }
 """Headers of the corpus that go on: no server that we know takes them for an address or a method."""
@@ -123,14 +122,30 @@ def test_a_header_that_a_route_sets_is_never_the_clients() -> None:
         ((("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")), R.CREDENTIAL_DUPLICATED),
         ((("Content-Type", "a"), ("Content-Type", "b")), R.CREDENTIAL_DUPLICATED),
         ((("Authorization", "a"), ("Authorization", "b")), R.CREDENTIAL_DUPLICATED),
-        ((("Cookie", "CF_Authorization=a; cf_authorization=b"),), R.CREDENTIAL_DUPLICATED),
-        ((("Cookie", "CF_Authorization="), ("Cookie", "CF_Authorization=a")), R.CREDENTIAL_DUPLICATED),
     ],
     ids=repr,
 )
 def test_of_two_credentials_none_is_chosen(headers: tuple[Header, ...], reason: Reason) -> None:
     """A duplicate, or the name in an alias spelling, is refused and never merged."""
     assert refused(*headers) is reason
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("Cookie", "CF_Authorization=a; cf_authorization=b"),),
+        (("Cookie", "CF_Authorization="), ("Cookie", "CF_Authorization=a")),
+    ],
+    ids=repr,
+)
+def test_two_access_cookies_are_ambiguous_only_where_cookies_count(headers: tuple[Header, ...]) -> None:
+    """C-05: where the cookie is a credential, two are refused; elsewhere both are simply dropped."""
+    ignored = screened("/", *headers)
+    with pytest.raises(Refusal) as caught:
+        screen(inbound("/", *headers), COOKIES)
+
+    assert caught.value.reason is R.CREDENTIAL_DUPLICATED
+    assert (ignored.token, dict(ignored.forwardable).get("Cookie")) == (None, None)
 
 
 def test_the_credentials_are_taken_out() -> None:

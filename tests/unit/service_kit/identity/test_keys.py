@@ -241,7 +241,7 @@ def test_an_entry_that_is_no_public_signing_key_is_left_out(entry: dict[str, Any
         document(jwk(x="é")),
         document(jwk(x="A")),
     ],
-    ids=repr,
+    ids=range(14),
 )
 def test_a_document_that_is_no_set_is_one_error(text: bytes) -> None:
     """Whatever stands at the URL, a service sees KeyFileError and keeps the keys that it has."""

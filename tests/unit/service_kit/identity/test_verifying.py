@@ -236,6 +236,21 @@ async def test_a_full_memory_of_used_tokens_refuses_instead_of_forgetting(clock:
     assert refused.value.reason is IdentityReason.REPLAYED
 
 
+async def test_a_token_is_remembered_until_its_skew_has_passed_too(clock: FrozenClock) -> None:
+    """In the five seconds after `exp` it would still be accepted, so a full guard may not forget it yet."""
+    keys = StaticKeys({KEY.kid: KEY.private.public_key()})
+    verifier = IdentityVerifier(POLICY, keys, MemoryReplayGuard(clock, most_tokens=1), clock)
+    used = sign(bound("POST", "/x", jti="a" * 16))
+    await verifier.verify(used, method="POST", target="/x")
+    clock.advance(34)
+    other = sign(bound("POST", "/x", jti="b" * 16, iat=NOW + 30, exp=NOW + 60))
+
+    for token in (other, used):
+        with pytest.raises(IdentityRejectedError) as refused:
+            await verifier.verify(token, method="POST", target="/x")
+        assert refused.value.reason is IdentityReason.REPLAYED
+
+
 async def test_a_refused_token_does_not_burn_the_honest_one(verifier: IdentityVerifier) -> None:
     """Sending the token to a wrong path first must not stop the request that it was made for."""
     token = sign(bound("POST", "/x"))

@@ -1,0 +1,206 @@
+"""Listeners: they open where the settings say or tell why not, and let running requests finish."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from service_kit.settings import Listen
+from service_kit.web.serving import PortInUseError, Site, run_service, serving
+
+
+async def fine(_request: web.Request) -> web.Response:
+    return web.Response(text="fine")
+
+
+def application() -> web.Application:
+    app = web.Application()
+    app.router.add_get("/", fine)
+    return app
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def site(port: int, name: str = "public", app: web.Application | None = None) -> Site:
+    return Site(name, Listen("127.0.0.1", port), app or application())
+
+
+async def ask(port: int, path: str = "/") -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        return await answer.text()
+
+
+async def ask_socket(path: Path) -> str:
+    connector = aiohttp.UnixConnector(str(path))
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get("http://localhost/") as answer,
+    ):
+        return await answer.text()
+
+
+async def test_every_listener_answers_while_the_block_runs() -> None:
+    """Two sites at a time, an application and a bare server; afterwards nobody listens."""
+    public, bare = free_port(), free_port()
+
+    async def plain(_request: web.BaseRequest) -> web.Response:
+        return web.Response(text="bare")
+
+    async with serving([site(public), Site("bare", Listen("127.0.0.1", bare), web.Server(plain))]):
+        assert [await ask(public), await ask(bare)] == ["fine", "bare"]
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await ask(public)
+
+
+async def test_a_taken_port_is_one_clear_line() -> None:
+    """Listener, address and reason; the listeners that were open already are closed again."""
+    public = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUseError) as caught:
+            async with serving([site(public), site(port, "ops")]):
+                pytest.fail("must not run")
+
+    assert str(caught.value) == f"ops: cannot listen on 127.0.0.1:{port}: Address already in use"
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await ask(public)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+async def test_an_address_of_another_machine_is_said_so(host: str) -> None:
+    """A wrong address and a name that does not resolve are a setting's mistake, not a trace."""
+    with pytest.raises(PortInUseError, match=host):
+        async with serving([Site("public", Listen(host, free_port()), application())]):
+            pytest.fail("must not run")
+
+
+@asynccontextmanager
+async def stopping(drain_seconds: float, work_seconds: float) -> AsyncIterator[asyncio.Task[str]]:
+    """A request that is being worked on while its service stops; the stop is over when this yields."""
+    port, arrived = free_port(), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.Response:
+        arrived.set()
+        await asyncio.sleep(work_seconds)
+        return web.Response(text="finished")
+
+    app = web.Application()
+    app.router.add_get("/slow", slow)
+    async with serving([site(port, app=app)], drain_seconds=drain_seconds):
+        running = asyncio.create_task(ask(port, "/slow"))
+        await arrived.wait()
+    yield running
+
+
+async def test_a_running_request_is_finished() -> None:
+    """A stop closes the door and waits for those inside."""
+    async with stopping(drain_seconds=5, work_seconds=0.2) as running:
+        assert await running == "finished"
+
+
+async def test_a_request_that_never_ends_does_not_hold_the_stop() -> None:
+    """After the drain time what still runs is cut off."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with stopping(drain_seconds=0.1, work_seconds=60) as running:
+        with pytest.raises(aiohttp.ClientError):
+            await running
+
+    assert loop.time() - started < 5
+
+
+async def test_no_request_is_taken_during_the_stop() -> None:
+    """Who comes while others finish is refused at the door, so that a balancer goes elsewhere."""
+    port, arrived, release = free_port(), asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.Response:
+        arrived.set()
+        await release.wait()
+        return web.Response(text="finished")
+
+    app = web.Application()
+    app.router.add_get("/slow", slow)
+    leave = asyncio.Event()
+
+    async def serve() -> None:
+        async with serving([site(port, app=app)], drain_seconds=5):
+            await leave.wait()
+
+    server = asyncio.create_task(serve())
+    await asyncio.sleep(0.05)
+    running = asyncio.create_task(ask(port, "/slow"))
+    await arrived.wait()
+    leave.set()
+    await asyncio.sleep(0.05)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await ask(port)
+    release.set()
+
+    assert await running == "finished"
+    await server
+
+
+async def test_a_unix_socket_is_closed_to_others(tmp_path: Path) -> None:
+    """Owner and group may speak to the service, nobody else of the machine."""
+    path = tmp_path / "kit.sock"
+    async with serving([Site("public", Listen(path=str(path)), application())]):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert await ask_socket(path) == "fine"
+
+
+async def test_a_socket_that_a_dead_process_left_is_replaced(tmp_path: Path) -> None:
+    """After a crash the service starts again without a hand."""
+    path = tmp_path / "kit.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    async with serving([Site("public", Listen(path=str(path)), application())]):
+        assert await ask_socket(path) == "fine"
+
+
+async def test_a_socket_that_lives_is_not_taken_over(tmp_path: Path) -> None:
+    """A second process is refused; the first one goes on being reached."""
+    path = tmp_path / "kit.sock"
+    async with serving([Site("public", Listen(path=str(path)), application())]):
+        with pytest.raises(PortInUseError, match=r"public: cannot listen on unix:.*: Address already in use"):
+            async with serving([Site("public", Listen(path=str(path)), web.Application())]):
+                pytest.fail("must not run")
+        assert await ask_socket(path) == "fine"
+
+
+async def test_a_file_in_the_way_stays(tmp_path: Path) -> None:
+    """A wrong path must not delete what stands there."""
+    path = tmp_path / "precious"
+    path.write_text("data")
+    with pytest.raises(PortInUseError, match="cannot listen on unix:"):
+        async with serving([Site("public", Listen(path=str(path)), application())]):
+            pytest.fail("must not run")
+
+    assert path.read_text() == "data"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_sets_the_stop_event(number: signal.Signals) -> None:
+    """Both ways to stop a process end its main function in order."""
+    seen: list[str] = []
+
+    async def main(stop: asyncio.Event) -> None:
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(stop.wait(), timeout=5)
+        seen.append("stopped")
+
+    run_service(main)
+
+    assert seen == ["stopped"]
