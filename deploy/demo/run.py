@@ -21,6 +21,7 @@ from deploy.demo.sample_data import TENANTS, make_sample_data, seed_first_operat
 from service_kit.identity.keys import new_signing_key
 
 HOST: Final = "127.0.0.1"
+_COMPLETE: Final = "sample-data-complete"
 _BOLD, _DIM, _PLAIN = "\033[1m", "\033[2m", "\033[0m"
 
 
@@ -61,6 +62,7 @@ async def _run(ports: Ports, data: Path) -> None:
     refuse_taken_ports(programs)
     make_keys(data)
     first_token = await seed_first_operator({**os.environ, **programs[1].environment})
+    refuse_half_made_data(data, first_token)
     processes = Processes(data / "logs")
     try:
         for program in programs:
@@ -70,6 +72,8 @@ async def _run(ports: Ports, data: Path) -> None:
         if first_token is not None:
             _say("Making sample data through the front door …")
             await _unless(stop, make_sample_data(ports.origin, first_token))
+            if not stop.is_set():
+                (data / _COMPLETE).touch()
         if not stop.is_set():
             _welcome(programs, ports, data)
         await _unless(stop, processes.until_one_ends())
@@ -77,6 +81,14 @@ async def _run(ports: Ports, data: Path) -> None:
         _say("\nStopping …")
         await processes.stop()
     _say("All processes have ended.")
+
+
+def refuse_half_made_data(data: Path, first_token: str | None) -> None:
+    """Raises DemoError when an earlier first start was cut off: its one-time token is gone for good."""
+    if first_token is None and not (data / _COMPLETE).exists():
+        raise DemoError(
+            f"the first start was interrupted, so nobody can enroll: remove {data} and start again"
+        )
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,100 @@
+"""What `make run` starts, as a person meets it: first start, second start, a taken port, Ctrl-C."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.processes import DemoError, refuse_taken_ports
+from deploy.demo.run import Ports, programs_of, refuse_half_made_data
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+
+
+class Demo:
+    """One `python -m deploy.demo.run`, and what it said so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.said = ""
+
+    async def until(self, text: str) -> None:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(60):
+            while text not in self.said:
+                line = await self._process.stdout.readline()
+                assert line, f"ended before it said {text!r}:\n{self.said}"
+                self.said += line.decode()
+
+    async def interrupt(self) -> int:
+        self._process.send_signal(signal.SIGINT)
+        rest, _ = await self._process.communicate()
+        self.said += rest.decode()
+        return self._process.returncode or 0
+
+    async def end(self) -> int:
+        rest, _ = await self._process.communicate()
+        self.said += rest.decode()
+        return self._process.returncode or 0
+
+
+@asynccontextmanager
+async def demo(offset: int, data: Path) -> AsyncIterator[Demo]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "deploy.demo.run"),
+        env={**os.environ, "DEMO_PORT_OFFSET": str(offset), "DEMO_DATA": str(data)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield Demo(process)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()
+
+
+def ports_are_free(offset: int, data: Path) -> bool:
+    try:
+        refuse_taken_ports(programs_of(Ports(offset), data))
+    except DemoError:
+        return False
+    return True
+
+
+async def test_it_starts_says_where_refuses_a_second_one_and_ends_everything(tmp_path: Path) -> None:
+    """R-008: clear lines, one demo per set of ports, and Ctrl-C leaves no process behind."""
+    data = tmp_path / "demo"
+    offset = next(o for o in random.sample(range(41_000, 50_000, 100), 20) if ports_are_free(o, data))
+    async with demo(offset, data) as first:
+        await first.until("Ctrl-C ends it all")
+        async with demo(offset, data) as second:
+            refused = await second.end()
+        ended = await first.interrupt()
+    async with demo(offset, data) as again:
+        await again.until("Ctrl-C ends it all")
+        await again.interrupt()
+
+    assert f"http://localhost:{8000 + offset}" in first.said
+    assert "Making sample data" in first.said
+    assert (refused, f"port {8080 + offset} (auth_proxy)" in second.said) == (1, True)
+    assert (ended, "All processes have ended." in first.said) == (0, True)
+    assert ports_are_free(offset, data)
+    assert "Making sample data" not in again.said
+
+
+def test_half_made_data_is_told_not_served(tmp_path: Path) -> None:
+    """R-068: the first token is shown once, so an interrupted first start cannot be mended by a second."""
+    with pytest.raises(DemoError, match="interrupted"):
+        refuse_half_made_data(tmp_path, None)
+
+    refuse_half_made_data(tmp_path, "enr_first")
+    (tmp_path / "sample-data-complete").touch()
+    refuse_half_made_data(tmp_path, None)
