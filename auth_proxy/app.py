@@ -95,6 +95,7 @@ async def running(
         relay = Relay(
             _upstreams(settings),
             most_body_bytes=settings.max_body_bytes,
+            idle_seconds=settings.body_idle_seconds,
         )
         await relay.start()
         stack.push_async_callback(relay.close)

@@ -39,6 +39,8 @@ def _client_of(chain: list[str], trusted: Iterable[Network]) -> str:
 
 
 def _address(text: str) -> str:
+    if "%" in text:  # a zone id may hold anything, and means nothing outside its machine (RFC 4007)
+        return ""
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError:

@@ -118,6 +118,9 @@ class Gate:
         response = render(
             refusal, request_id, wants_page=wants_page, navigates=wants_page, method=request.method
         )
+        if "Upgrade" in headers:
+            # The parser stopped at the head: what follows on this connection was never read as requests.
+            response.force_close()
         if request.can_read_body:
             response.force_close()
             await response.prepare(request)

@@ -43,6 +43,10 @@ EXACT_NAMES: Final = {
 }
 """Headers that count only in their one spelling."""
 
+TOKEN_COOKIE: Final = "cf_authorization"
+ACCESS_COOKIES: Final = frozenset({TOKEN_COOKIE, "cf_appsession", "cf_binding"})
+"""Cookies of Access itself, in lower case: an upstream could replay them to the public host."""
+
 _BY_LETTERS: Final = {
     "cfaccessjwtassertion": HeaderKind.ASSERTION,
     "cfaccessauthenticateduseremail": HeaderKind.CLAIMED_EMAIL,
@@ -79,6 +83,9 @@ _BY_LETTERS: Final = {
             "xrealip",
             "trueclientip",
             "xclientip",
+            "clientip",
+            "xclusterclientip",
+            "xoriginalforwardedfor",
             "cfconnectingip",
             "cfconnectingipv6",
             "xrequestid",
@@ -118,6 +125,20 @@ _BY_PREFIX: Final = (
     ("xinternal", HeaderKind.INTERNAL),
     ("xauthrequest", HeaderKind.IDENTITY),
     ("remote", HeaderKind.IDENTITY),
+    ("xauthenticated", HeaderKind.IDENTITY),
+    ("xauthuser", HeaderKind.IDENTITY),
+    ("xauthemail", HeaderKind.IDENTITY),
+    ("xauthentik", HeaderKind.IDENTITY),
+    ("xusername", HeaderKind.IDENTITY),
+    ("xverified", HeaderKind.IDENTITY),
+    ("xconsumer", HeaderKind.IDENTITY),
+    ("xcredential", HeaderKind.IDENTITY),
+    ("xvouch", HeaderKind.IDENTITY),
+    ("xhasura", HeaderKind.IDENTITY),
+    ("xssl", HeaderKind.IDENTITY),
+    ("xclientcert", HeaderKind.IDENTITY),
+    ("sslclient", HeaderKind.IDENTITY),
+    ("tailscaleuser", HeaderKind.IDENTITY),
     ("xremote", HeaderKind.IDENTITY),
     ("xwebauth", HeaderKind.IDENTITY),
     ("xamznoidc", HeaderKind.IDENTITY),

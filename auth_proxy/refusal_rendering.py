@@ -15,6 +15,8 @@ from aiohttp import web
 from auth_proxy.refusals import Reason, Refusal
 from service_kit.web.problems import PROBLEM_JSON, problem_document
 
+SERVER: Final = "sallyport"
+"""What every answer calls its server: no library, no version."""
 ENROLLMENT_PATH: Final = "/enrollment"
 SIGN_OUT_PATH: Final = "/cdn-cgi/access/logout"
 _TO_ENROLLMENT: Final = frozenset({Reason.ENROLLMENT_REQUIRED, Reason.SUBJECT_CHANGED})
@@ -63,6 +65,7 @@ def render(
     answer = refusal.answer
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **refusal.headers}
     headers["X-Request-Id"] = request_id
+    headers["Server"] = SERVER
     if answer.retry_after is not None:
         headers.setdefault("Retry-After", str(answer.retry_after))
     if answer.plain:

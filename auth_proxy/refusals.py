@@ -23,6 +23,7 @@ class Reason(StrEnum):
     URI_TOO_LONG = "uri_too_long"
     BODY_TOO_LARGE = "body_too_large"
     HEADERS_TOO_LARGE = "headers_too_large"
+    BODY_TIMEOUT = "body_timeout"
     # screen
     IDENTITY_HEADER_SPOOFED = "identity_header_spoofed"
     CREDENTIAL_DUPLICATED = "credential_duplicated"
@@ -156,6 +157,13 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "Header fields too large",
         "The header fields exceed the limit in number or size.",
         "Clear the cookies of this host and try again.",
+    ),
+    Reason.BODY_TIMEOUT: Answer(
+        408,
+        "REQUEST_TIMEOUT",
+        "Request timed out",
+        "The body stopped arriving.",
+        "Send the request again over a connection that holds.",
     ),
     Reason.IDENTITY_HEADER_SPOOFED: _spoofed("A client sent a header that only this sidecar may set."),
     Reason.CREDENTIAL_DUPLICATED: _bad_shape(

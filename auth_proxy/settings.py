@@ -71,6 +71,9 @@ class ProxySettings(ServiceSettings):
     workers: Literal["1"] = Field(default="1", validation_alias="AUTH_PROXY_WORKERS")
     trusted_proxies: CommaList = Field(default=(), validation_alias="AUTH_PROXY_TRUSTED_PROXIES")
     max_body_bytes: int = Field(default=100 * 1024 * 1024, gt=0, validation_alias="AUTH_PROXY_MAX_BODY")
+    body_idle_seconds: float = Field(
+        default=30, gt=0, le=600, validation_alias="AUTH_PROXY_BODY_IDLE_SECONDS"
+    )
     upstream: ServiceUrlSetting | None = Field(default=None, validation_alias="AUTH_PROXY_UPSTREAM")
     roster: str = Field(default="", validation_alias="AUTH_PROXY_ROSTER")
     roster_max_staleness: float = Field(default=3.0, gt=0, le=60, validation_alias="ROSTER_MAX_STALENESS")

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from service_kit.clock import Clock
 from service_kit.errors import BadRequestError, ForbiddenError, PayloadTooLargeError, UnsupportedMediaError
+from service_kit.web.api import read_in_time
 
 MOST_FORM_BYTES: Final = 64 * 1024
 MOST_FIELDS: Final = 50
@@ -80,7 +81,7 @@ async def read_form(request: web.Request) -> Form:
         raise UnsupportedMediaError("UNSUPPORTED_MEDIA_TYPE", f"Send {_FORM_TYPE}")
     if (request.content_length or 0) > MOST_FORM_BYTES:
         raise _too_large()
-    raw = await request.read()
+    raw = await read_in_time(request)
     if len(raw) > MOST_FORM_BYTES:
         raise _too_large()
     return Form(_fields(raw))

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from auth_proxy.forwarding import Headers, Network, forwarding_headers
-from auth_proxy.header_names import EXACT_NAMES, UNTOUCHABLE, HeaderKind, kind_of, letters
+from auth_proxy.header_names import (
+    ACCESS_COOKIES,
+    EXACT_NAMES,
+    TOKEN_COOKIE,
+    UNTOUCHABLE,
+    HeaderKind,
+    kind_of,
+    letters,
+)
 from auth_proxy.pipeline.exchange import Inbound, Screened
 from auth_proxy.refusals import Reason, Refusal
 
-# Cookies of Access itself: an upstream could replay them to the public host.
-_TOKEN_COOKIE: Final = "cf_authorization"
-_ACCESS_COOKIES: Final = frozenset({_TOKEN_COOKIE, "cf_appsession", "cf_binding"})
 _SINGULAR: Final = frozenset({"origin", "sec-fetch-site", "content-type", "authorization"})
 
 
@@ -103,10 +108,8 @@ def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[list[str], Headers]
             kept.append((name, value))
             continue
         crumbs = [crumb.strip() for crumb in value.split(";")]
-        tokens += [
-            crumb.partition("=")[2].strip() for crumb in crumbs if _cookie_name(crumb) == _TOKEN_COOKIE
-        ]
-        rest = [crumb for crumb in crumbs if crumb and _cookie_name(crumb) not in _ACCESS_COOKIES]
+        tokens += [crumb.partition("=")[2].strip() for crumb in crumbs if _cookie_name(crumb) == TOKEN_COOKIE]
+        rest = [crumb for crumb in crumbs if crumb and _cookie_name(crumb) not in ACCESS_COOKIES]
         if rest:
             kept.append((name, "; ".join(rest)))
     return tokens, tuple(kept)

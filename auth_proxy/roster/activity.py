@@ -17,6 +17,8 @@ from service_kit.telemetry.logging import get_logger
 
 ACTIVITY_TARGET: Final = "/internal/v1/operators/activity"
 EVERY_SECONDS: Final = 30.0
+_MOST_IN_A_BATCH: Final = 500
+"""Fits the 64 KiB that the service reads, however many operators there are."""
 
 _log = get_logger(__name__)
 
@@ -51,10 +53,13 @@ class BatchedActivity:
             await self._report()
 
     async def _report(self) -> None:
-        batch, self._seen = self._seen, {}
-        if not batch:
-            return
-        body = {"seen": [{"id": operator, "at": at.isoformat()} for operator, at in batch.items()]}
+        seen, self._seen = self._seen, {}
+        sightings = [{"id": operator, "at": at.isoformat()} for operator, at in seen.items()]
+        for first in range(0, len(sightings), _MOST_IN_A_BATCH):
+            await self._send(sightings[first : first + _MOST_IN_A_BATCH])
+
+    async def _send(self, batch: list[dict[str, str]]) -> None:
+        body = {"seen": batch}
         try:
             async with self._link.request("POST", ACTIVITY_TARGET, json=body) as response:
                 await response.read()

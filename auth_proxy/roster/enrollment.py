@@ -27,6 +27,7 @@ class _Claimed(BaseModel):
     email: str
     name: str
     role: Role
+    version: int
 
 
 class FeedEnrollment:
@@ -48,12 +49,14 @@ class FeedEnrollment:
             raise Refusal(Reason.CANNOT_VOUCH) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Refusal(Reason.ROSTER_UNAVAILABLE, "the claim got no answer") from error
-        entry = _entry(status, answer, sub)
-        self._roster.learn(entry)
-        return entry
+        known = self._roster.learn(*_claimed(status, answer, sub))
+        if known is None:
+            raise Refusal(Reason.ENROLLMENT_FAILED, "the operator is gone again")
+        return known
 
 
-def _entry(status: int, answer: bytes, sub: str) -> OperatorEntry:
+def _claimed(status: int, answer: bytes, sub: str) -> tuple[OperatorEntry, int]:
+    """The operator, and the roster version from which on the feed tells of it."""
     match status:
         case 200:
             return _read(answer, sub)
@@ -65,9 +68,10 @@ def _entry(status: int, answer: bytes, sub: str) -> OperatorEntry:
             raise Refusal(Reason.ROSTER_UNAVAILABLE, f"the claim was answered with {status}")
 
 
-def _read(answer: bytes, sub: str) -> OperatorEntry:
+def _read(answer: bytes, sub: str) -> tuple[OperatorEntry, int]:
     try:
         claimed = _Claimed.model_validate_json(answer)
     except ValidationError as error:
         raise Refusal(Reason.ROSTER_UNAVAILABLE, "the claim's answer is no operator") from error
-    return OperatorEntry(claimed.id, sub, claimed.email, claimed.name, claimed.role, active=True)
+    entry = OperatorEntry(claimed.id, sub, claimed.email, claimed.name, claimed.role, active=True)
+    return entry, claimed.version

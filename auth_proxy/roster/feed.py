@@ -113,9 +113,15 @@ class FeedRoster:
     def binds_email(self, email: str) -> bool:
         return email in self._emails
 
-    def learn(self, entry: OperatorEntry) -> None:
-        """Know an operator who enrolled a moment ago, before the feed tells of it."""
-        self._replace({**self._by_sub, entry.sub: entry}, self._version)
+    def learn(self, entry: OperatorEntry, version: int) -> OperatorEntry | None:
+        """Know an operator who enrolled a moment ago, before the feed tells of it; what is known then.
+
+        An answer that comes after the feed's own news is older than they are: it must not bring back
+        an operator who was deactivated meanwhile (R-064).
+        """
+        if version > self._version:
+            self._replace({**self._by_sub, entry.sub: entry}, self._version)
+        return self._by_sub.get(entry.sub)
 
     async def start(self) -> None:
         """Follow the feed in the background; a service that is away does not stop the start."""

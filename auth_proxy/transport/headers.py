@@ -8,11 +8,12 @@ from typing import Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from auth_proxy.header_names import HeaderKind, kind_of, letters
+from auth_proxy.header_names import ACCESS_COOKIES, HeaderKind, kind_of, letters
 from auth_proxy.pipeline.exchange import SignedGrant
+from auth_proxy.refusal_rendering import SERVER
 
-SERVER: Final = "sallyport"
-_NOT_RELAYED: Final = frozenset({"server", "date"})
+_HIDDEN_KINDS: Final = frozenset({HeaderKind.HOP_BY_HOP, HeaderKind.INTERNAL, HeaderKind.ASSERTION})
+_NOT_RELAYED: Final = frozenset({"server", "date", "xpoweredby"})
 
 
 def upstream_headers(signed: SignedGrant, request_id: str) -> CIMultiDict[str]:
@@ -24,15 +25,29 @@ def upstream_headers(signed: SignedGrant, request_id: str) -> CIMultiDict[str]:
     return headers
 
 
-def client_headers(upstream: "CIMultiDictProxy[str]") -> CIMultiDict[str]:
-    """The upstream's headers for the client: no hop-by-hop ones, and never an identity."""
+def client_headers(upstream: "CIMultiDictProxy[str]", base: str) -> CIMultiDict[str]:
+    """The upstream's headers for the client: no hop-by-hop ones, never an identity, no inner address.
+
+    `base` is the upstream's own origin: a redirect to it is made one to a path of this host.
+    """
     nominated = {letters(part) for value in upstream.getall("Connection", []) for part in value.split(",")}
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in upstream.items():
         folded = letters(name)
-        kind = kind_of(folded)
-        hidden = kind in (HeaderKind.HOP_BY_HOP, HeaderKind.INTERNAL, HeaderKind.ASSERTION)
-        if not hidden and folded not in nominated and name.lower() not in _NOT_RELAYED:
-            headers.add(name, value)
+        if folded in nominated or _is_hidden(folded, value):
+            continue
+        headers.add(name, _outer(value, base) if folded == "location" else value)
     headers["Server"] = SERVER
     return headers
+
+
+def _outer(location: str, base: str) -> str:
+    """An address of the upstream as a path of this host; any other address as it is."""
+    inner = location == base or location.startswith(f"{base}/")
+    return location.removeprefix(base) or "/" if inner else location
+
+
+def _is_hidden(folded: str, value: str) -> bool:
+    if folded == "setcookie":  # no upstream sets what Access itself keeps in the browser
+        return value.partition("=")[0].strip().lower() in ACCESS_COOKIES
+    return folded in _NOT_RELAYED or kind_of(folded) in _HIDDEN_KINDS

@@ -7,7 +7,6 @@ dies in the middle of its answer breaks the client's transfer visibly instead of
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -23,6 +22,7 @@ from service_kit.web.service_url import ServiceUrl, open_session
 RESPONSE_HEADER_SECONDS: Final = 60.0
 _CONNECT_SECONDS: Final = 5.0
 _BODILESS: Final = frozenset({204, 304})
+_FINAL_STATUSES: Final = range(200, 600)
 
 
 class Relay:
@@ -33,10 +33,12 @@ class Relay:
         upstreams: Mapping[Target, ServiceUrl],
         *,
         header_seconds: float = RESPONSE_HEADER_SECONDS,
+        idle_seconds: float = 30.0,
         most_body_bytes: int = 100 * 1024 * 1024,
     ) -> None:
         self._upstreams = upstreams
         self._header_seconds = header_seconds
+        self._idle_seconds = idle_seconds
         self._most_body_bytes = most_body_bytes
         self._sessions: dict[Target, aiohttp.ClientSession] = {}
 
@@ -53,9 +55,11 @@ class Relay:
         """The upstream's answer, already sent. Raises Refusal while nothing has been sent yet."""
         upstream = await self._ask(signed, request, request_id)
         async with upstream:
-            if upstream.status == HTTPStatus.SWITCHING_PROTOCOLS:  # nobody asked: no route has an upgrade
-                raise Refusal(Reason.UPSTREAM_UNAVAILABLE, "an upgrade that nobody asked for")
-            return await self._relay(upstream, request, request_id)
+            # 101 too: no route has an upgrade, so nobody asked for one.
+            if upstream.status not in _FINAL_STATUSES:
+                raise Refusal(Reason.UPSTREAM_UNAVAILABLE, "no status of a final answer")
+            base = self._upstreams[signed.grant.route.target].base
+            return await self._relay(upstream, request, request_id, base)
 
     async def _ask(
         self, signed: SignedGrant, request: web.BaseRequest, request_id: str
@@ -84,23 +88,31 @@ class Relay:
     async def _upload(self, request: web.BaseRequest, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
         """The body as it comes: an upload takes what it takes, the wait for the answer begins after it."""
         size = 0
-        try:
-            async for chunk in request.content.iter_any():
-                size += len(chunk)
-                if size > self._most_body_bytes:  # a chunked body names no length that admit could judge
-                    raise Refusal(Reason.BODY_TOO_LARGE)
-                yield chunk
-        except web.RequestPayloadError as error:
-            raise Refusal(Reason.REQUEST_MALFORMED, "body") from error
+        while chunk := await self._next_chunk(request):
+            size += len(chunk)
+            if size > self._most_body_bytes:  # a chunked body names no length that admit could judge
+                raise Refusal(Reason.BODY_TOO_LARGE)
+            yield chunk
         with contextlib.suppress(RuntimeError):  # the upstream answered before the end
             deadline.reschedule(asyncio.get_running_loop().time() + self._header_seconds)
 
+    async def _next_chunk(self, request: web.BaseRequest) -> bytes:
+        """What came next of the body; empty at its end. A client that stops sending is not waited for."""
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                return await request.content.readany()
+        except TimeoutError as error:
+            raise Refusal(Reason.BODY_TIMEOUT) from error
+        except web.RequestPayloadError as error:
+            raise Refusal(Reason.REQUEST_MALFORMED, "body") from error
+
     async def _relay(
-        self, upstream: aiohttp.ClientResponse, request: web.BaseRequest, request_id: str
+        self, upstream: aiohttp.ClientResponse, request: web.BaseRequest, request_id: str, base: str
     ) -> web.StreamResponse:
-        headers = client_headers(upstream.headers)
+        headers = client_headers(upstream.headers, base)
         headers["X-Request-Id"] = request_id
-        response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
+        # The upstream's reason phrase is free text of its own; the status says all that counts.
+        response = web.StreamResponse(status=upstream.status, headers=headers)
         await response.prepare(request)
         if request.method != "HEAD" and upstream.status not in _BODILESS:
             try:

@@ -34,6 +34,7 @@ from deploy.demo.pages import Pages
 from deploy.demo.sessions import LoginRequired, Sessions
 from deploy.demo.settings import EdgeSettings, RefusedInProduction, refuse_production, settings_from_arguments
 from service_kit.clock import Clock, SystemClock
+from service_kit.telemetry.logging import configure_logging
 
 INSECURE = (
     "INSECURE BY DESIGN: this stand-in for Cloudflare Access lets anybody who reaches it be any operator. "
@@ -197,4 +198,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    configure_logging("edge")  # redacts: the server's own error lines quote cookies
     sys.exit(main())

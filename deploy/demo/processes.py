@@ -44,7 +44,7 @@ class Processes:
     async def start(self, program: Program) -> None:
         """Start one; what it writes goes to its own log file."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        with self.log_of(program.name).open("wb") as log:
+        with self.log_of(program.name).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

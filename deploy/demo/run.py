@@ -6,13 +6,14 @@ on the next, and ends everything on Ctrl-C. It is for trying and developing, nev
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from deploy.demo.key_store import KeyStore
 from deploy.demo.people import CAST
@@ -21,6 +22,7 @@ from deploy.demo.sample_data import TENANTS, make_sample_data, seed_first_operat
 from service_kit.identity.keys import new_signing_key
 
 HOST: Final = "127.0.0.1"
+_MOST_OFFSET: Final = 56_000
 _COMPLETE: Final = "sample-data-complete"
 _BOLD, _DIM, _PLAIN = "\033[1m", "\033[2m", "\033[0m"
 
@@ -30,6 +32,13 @@ class Ports:
     """Where everything listens; `DEMO_PORT_OFFSET` moves them all."""
 
     offset: int = 0
+
+    @classmethod
+    def offset_by(cls, text: str) -> Self:
+        """Raises DemoError for an offset that leaves the range of ports."""
+        if not text.isascii() or not text.isdecimal() or int(text) > _MOST_OFFSET:
+            raise DemoError(f"DEMO_PORT_OFFSET must be a number from 0 to {_MOST_OFFSET}")
+        return cls(int(text))
 
     def at(self, port: int) -> int:
         return port + self.offset
@@ -41,17 +50,35 @@ class Ports:
 
 def main() -> int:
     """Run until Ctrl-C. The exit status is 0 then, and 1 when the demo could not go on."""
+    data = Path(os.environ.get("DEMO_DATA", "data/demo"))
     try:
-        ports = Ports(int(os.environ.get("DEMO_PORT_OFFSET", "0")))
-        data = Path(os.environ.get("DEMO_DATA", "data/demo"))
-        asyncio.run(_run(ports, data))
+        ports = Ports.offset_by(os.environ.get("DEMO_PORT_OFFSET", "0"))
+        with only_demo_of(data):
+            asyncio.run(_run(ports, data))
     except DemoError as error:
         print(f"\nmake run: {error}", file=sys.stderr)
         return 1
-    except ValueError:
-        print("make run: DEMO_PORT_OFFSET must be a number", file=sys.stderr)
+    except OSError as error:
+        print(f"make run: {error.filename or data}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nmake run: interrupted before anything was started", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def only_demo_of(data: Path) -> Iterator[None]:
+    """Hold the demo's folder, so that a second demo does not write into the files of the first."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoError(
+                f"another demo runs on {data}: end it, or set DEMO_DATA and DEMO_PORT_OFFSET"
+            ) from error
+        yield
 
 
 async def _run(ports: Ports, data: Path) -> None:

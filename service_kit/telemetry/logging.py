@@ -18,7 +18,7 @@ _SECRET_TEXT: Final = re.compile(
     r"|(?:enr_|cfast_)[\w-]{8,}"  # an enrollment token; a service token's secret (access-facts 1.7)
     r"|inv_\w{26}_\w{26}"  # the link of an invitation
     r"|(?i:(?<=cookie: )|(?<=authorization: ))[^\r\n\\'\"]+"  # header lines that a library quotes
-    r"|(?<=://)[^\s/@]*:[^\s/@]+(?=@)"  # the user and password of a URL
+    r"|(?<=://)[^\s/@:]{0,256}:[^\s/@]{1,256}(?=@)"  # the user and password of a URL; bounded, so linear
 )
 
 
@@ -83,7 +83,11 @@ class _RedactingFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        if record.name == "aiohttp.server" and record.exc_info and record.exc_info[0]:
+            # Its messages and traces quote the bytes that it could not read: any secret may be in them.
+            text = f"{record.msg.partition('%')[0].strip()}: {record.exc_info[0].__name__}"
+        else:
+            text = super().format(record)
         event = {"service": self._service, "logger": record.name, "level": record.levelname.lower()}
         return str(self._render(None, "", {**event, "event": _SECRET_TEXT.sub("***", text)}))
 

@@ -5,6 +5,7 @@ the aiohttp routes, the permission check before each handler and the OpenAPI doc
 of them can forget a row (R-081).
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from service_kit.web.guard import IDENTITY, origin_of
 from service_kit.web.problems import REQUEST_ID, Handler
 
 MOST_BODY_BYTES: Final = 64 * 1024
+BODY_SECONDS: Final = 30.0
+_MOST_FIELDS_NAMED: Final = 20
+"""A body of a thousand wrong members is answered with the first of them, not with a longer list."""
 
 
 class Audience(StrEnum):
@@ -149,6 +153,9 @@ def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
         if name in given:
             raise BadRequestError("QUERY_INVALID", f"The parameter {name[:40]!r} is given more than once")
         given[name] = value
+    known = {name for field, info in model.model_fields.items() for name in (field, info.alias)}
+    if unknown := given.keys() - known:
+        raise BadRequestError("QUERY_INVALID", f"There is no parameter {min(unknown)[:40]!r}")
     try:
         return model.model_validate({name: value for name, value in given.items() if value})
     except ValidationError as error:
@@ -159,7 +166,7 @@ async def _read_body(request: web.Request, model: type[BaseModel]) -> BaseModel:
     if not request.can_read_body:
         raw = b"{}"  # an endpoint whose members are all optional may be called with no body at all
     elif request.content_type == "application/json":
-        raw = await request.read()
+        raw = await read_in_time(request)
     else:
         raise UnsupportedMediaError("UNSUPPORTED_MEDIA_TYPE", "Send application/json")
     try:
@@ -170,6 +177,15 @@ async def _read_body(request: web.Request, model: type[BaseModel]) -> BaseModel:
         raise UnprocessableError("VALIDATION_FAILED", "A field is wrong", fields=_fields(error)) from None
 
 
+async def read_in_time(request: web.Request) -> bytes:
+    """The whole body of at most 64 KiB. Raises BadRequestError `BODY_INCOMPLETE` when it does not come."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except (TimeoutError, ConnectionError, web.RequestPayloadError) as error:
+        raise BadRequestError("BODY_INCOMPLETE", "The body did not arrive") from error
+
+
 def _fields(error: ValidationError) -> tuple[FieldProblem, ...]:
     return tuple(
         FieldProblem(
@@ -177,7 +193,7 @@ def _fields(error: ValidationError) -> tuple[FieldProblem, ...]:
             code=details["type"].upper(),
             message=details["msg"].removeprefix("Value error, "),
         )
-        for details in error.errors(include_input=False, include_url=False)
+        for details in error.errors(include_input=False, include_url=False)[:_MOST_FIELDS_NAMED]
     )
 
 

@@ -96,7 +96,8 @@ def origin_of(request: web.Request) -> tuple[str, str]:
     """The client's address and user agent as the sidecar passed them on; for audit rows only."""
     first = request.headers.get("X-Forwarded-For", "").split(",")[0].strip()
     try:
-        ip = str(ipaddress.ip_address(first))
+        # A zone id may hold anything, and an address is kept in audit rows.
+        ip = "" if "%" in first else str(ipaddress.ip_address(first))
     except ValueError:
         ip = ""
     # Bytes that are no UTF-8 arrive as lone surrogates, which no database and no header can hold.

@@ -64,6 +64,8 @@ def open_session(url: ServiceUrl, *, limit: int = 100) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=None, connect=5),
+        max_line_size=16 * 1024,
+        max_field_size=32 * 1024,  # a frontend's large cookie is no reason for a 502
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
     )
 

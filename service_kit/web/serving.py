@@ -22,6 +22,13 @@ from service_kit.telemetry.logging import get_logger
 
 DRAIN_SECONDS: Final = 30.0
 _BACKLOG: Final = 1024
+_PARSER_LIMITS: Final[dict[str, Any]] = {
+    # What the sidecar let pass must not be refused by the parser behind it.
+    "max_line_size": 16 * 1024,
+    "max_field_size": 32 * 1024,
+    "max_headers": 256,
+    "auto_decompress": False,  # a compressed body is no JSON and no form: it is refused as it is
+}
 
 _log = get_logger(__name__)
 
@@ -63,7 +70,7 @@ async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS
 def _runner(site: Site, drain_seconds: float) -> web.BaseRunner:
     options = {"shutdown_timeout": drain_seconds, "handle_signals": False, **site.options}
     if isinstance(site.app, web.Application):
-        return web.AppRunner(site.app, access_log=None, **options)
+        return web.AppRunner(site.app, access_log=None, **_PARSER_LIMITS, **options)
     return web.ServerRunner(site.app, **options)
 
 
@@ -105,7 +112,11 @@ def _close_to_others(path: str) -> None:
 
 
 def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run `main` on the fastest loop there is until SIGTERM or SIGINT sets its event."""
+    """Run `main` on the fastest loop there is until SIGTERM or SIGINT sets its event.
+
+    Files that the process makes, databases above all, are for its own user alone.
+    """
+    os.umask(0o077)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_until_stopped(main))
 

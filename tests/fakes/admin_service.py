@@ -6,7 +6,7 @@ It checks the sidecar's identity as really as the service does.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -45,6 +45,7 @@ class FakeAdminService:
         self.heartbeat_seconds = 0.05
         self.tokens: dict[str, dict[str, Any]] = {}
         self.seen: list[dict[str, str]] = []
+        self.before_claim_answer: Callable[[], None] = lambda: None
         self.feeds = 0
         self.received: list[str] = []
         self._wakers: set[asyncio.Queue[str]] = set()
@@ -113,7 +114,11 @@ class FakeAdminService:
             return web.json_response({"code": "ENROLLMENT_REQUIRED"}, status=403)
         claimed = {**entry, "sub": body["sub"]}
         self.put(claimed)
-        return web.json_response({key: claimed[key] for key in ("id", "email", "name", "role")})
+        version = self.version
+        self.before_claim_answer()
+        await asyncio.sleep(0.05)  # the feed is quicker than this answer
+        shown = {key: claimed[key] for key in ("id", "email", "name", "role")}
+        return web.json_response({**shown, "version": version})
 
     async def _activity(self, request: web.Request) -> web.StreamResponse:
         await self._sidecar(request)

@@ -25,7 +25,7 @@ from tests.fixtures.identities import new_key
 from tests.fixtures.sidecar import SidecarUnderTest, person
 from tests.integration.auth_proxy.scripted_upstream import Script, answering, scripted
 
-CLAIMED = {"id": "adm_1", "email": "ada@example.com", "name": "Ada", "role": "support", "more": 1}
+CLAIMED = {"id": "adm_1", "email": "ada@example.com", "name": "Ada", "role": "support", "version": 2}
 OBSERVER = SimpleNamespace(connected=lambda: None, disconnected=lambda: None, changed=lambda *_: None)
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -203,4 +204,4 @@ async def test_the_command_serves_and_ends_cleanly(tmp_path: Path, unused_tcp_po
     assert f"open http://localhost:{unused_tcp_port} ".encode() in line
     assert status == b"HTTP/1.1 200 OK\r\n"
     assert process.returncode == 0
-    assert error.decode().strip() == INSECURE
+    assert json.loads(error)["event"] == INSECURE

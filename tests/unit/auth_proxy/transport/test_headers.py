@@ -84,10 +84,12 @@ def test_the_client_sees_no_hop_no_identity_and_no_server() -> None:
             ("Cf-Access-Jwt-Assertion", "eyJ"),
             ("Server", "x"),
             ("Date", "x"),
+            ("X-Powered-By", "x"),
+            ("Set-Cookie", "CF_Authorization=evil; Path=/"),
             ("ETag", '"a"'),
         ]
     )
-    headers = client_headers(CIMultiDictProxy(upstream))
+    headers = client_headers(CIMultiDictProxy(upstream), "http://127.0.0.1:3000")
 
     assert list(headers.items()) == [
         ("Set-Cookie", "a=1"),
@@ -95,3 +97,20 @@ def test_the_client_sees_no_hop_no_identity_and_no_server() -> None:
         ("ETag", '"a"'),
         ("Server", "sallyport"),
     ]
+
+
+@pytest.mark.parametrize(
+    "location, told",
+    [
+        ("http://127.0.0.1:3000/login?next=/", "/login?next=/"),
+        ("http://127.0.0.1:3000", "/"),
+        ("http://127.0.0.1:30001/x", "http://127.0.0.1:30001/x"),
+        ("https://elsewhere.example/x", "https://elsewhere.example/x"),
+        ("/x", "/x"),
+    ],
+)
+def test_a_redirect_to_the_upstream_itself_stays_on_this_host(location: str, told: str) -> None:
+    """The inner address means nothing to a browser, and is nobody's business."""
+    upstream = CIMultiDictProxy(CIMultiDict(Location=location))
+
+    assert client_headers(upstream, "http://127.0.0.1:3000")["Location"] == told

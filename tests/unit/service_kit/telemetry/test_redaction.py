@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,3 +81,21 @@ def test_header_lines_that_a_library_quotes_are_redacted(stream: io.StringIO) ->
     entry = json.loads(stream.getvalue())
     assert r"Cookie: ***\r\nAuthorization: ***\r\nHost: a" in entry["event"]
     assert not {part for part in ("session=abc", "opaque") if part in stream.getvalue()}
+
+
+def test_the_servers_own_error_lines_quote_nothing(stream: io.StringIO) -> None:
+    """Aiohttp quotes the bytes that it could not parse, and a secret without its name looks like any text."""
+    error = ValueError("Got more than 8190 bytes when reading: b'ax_token=SUPERSECRET")
+    logging.getLogger("aiohttp.server").error("Error handling request from %s", "127.0.0.1", exc_info=error)
+
+    assert "SUPERSECRET" not in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+
+
+def test_redaction_is_linear(stream: io.StringIO) -> None:
+    """A line of colons, which a client can cause, must not stop the event loop."""
+    started = time.perf_counter()
+    logging.getLogger("elsewhere").warning("://%s", ":" * 200_000)
+
+    assert stream.getvalue()
+    assert time.perf_counter() - started < 0.5

@@ -168,6 +168,15 @@ async def test_everything_wrong_is_named_at_once(app: KitApp) -> None:
     assert set(pointers) == {"/name", "/size", "/wanted", "/more"}
 
 
+async def test_a_body_of_many_wrong_members_is_answered_shortly(app: KitApp) -> None:
+    """A small body must not make a large answer."""
+    body = json.dumps({f"member{number}": 1 for number in range(2000)}).encode()
+    answer = await post(app, body)
+
+    assert answer.status == 422
+    assert len((await answer.json())["errors"]) == 20
+
+
 async def test_a_refused_value_is_not_repeated(app: KitApp) -> None:
     """A value may be a secret in the wrong field."""
     answer = await post(app, b'{"name":"hunter2\\u0000","size":"hunter2"}')
@@ -262,7 +271,16 @@ async def test_a_query_is_read_from_text(app: KitApp) -> None:
             "pageSize=1.5",
             "pageSize=9" * 30,
         ),
-        *("more=1", "text%5B%5D=a", "text=%00", "text=a%0Ab", "pageSize=%D9%A1x", "a=1&a=1"),
+        *(
+            "more=1",
+            "more=",
+            "a" * 4000 + "=",
+            "text%5B%5D=a",
+            "text=%00",
+            "text=a%0Ab",
+            "pageSize=%D9%A1x",
+            "a=1&a=1",
+        ),
     ],
 )
 async def test_a_wrong_query_is_the_clients_error(app: KitApp, query: str) -> None:
