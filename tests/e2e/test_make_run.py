@@ -75,8 +75,10 @@ async def test_it_starts_says_where_refuses_a_second_one_and_ends_everything(tmp
     offset = next(o for o in random.sample(range(41_000, 50_000, 100), 20) if ports_are_free(o, data))
     async with demo(offset, data) as first:
         await first.until("Ctrl-C ends it all")
-        async with demo(offset, data) as second:
+        async with demo(offset, tmp_path / "other") as second:
             refused = await second.end()
+        async with demo(offset, data) as third:
+            refused_too = await third.end()
         ended = await first.interrupt()
     async with demo(offset, data) as again:
         await again.until("Ctrl-C ends it all")
@@ -85,6 +87,7 @@ async def test_it_starts_says_where_refuses_a_second_one_and_ends_everything(tmp
     assert f"http://localhost:{8000 + offset}" in first.said
     assert "Making sample data" in first.said
     assert (refused, f"port {8080 + offset} (auth_proxy)" in second.said) == (1, True)
+    assert (refused_too, "another demo runs" in third.said) == (1, True)
     assert (ended, "All processes have ended." in first.said) == (0, True)
     assert ports_are_free(offset, data)
     assert "Making sample data" not in again.said
