@@ -58,7 +58,7 @@ class _Handlers:
 
 def endpoints(operators: OperatorService) -> tuple[Endpoint, ...]:
     """What can be asked about operators."""
-    handle, manage = _Handlers(operators), Permission.MANAGE_GLOBAL_ADMINS
+    handle = _Handlers(operators)
     return (
         Endpoint(
             "GET",
@@ -69,6 +69,24 @@ def endpoints(operators: OperatorService) -> tuple[Endpoint, ...]:
             returns=MeModel,
             errors=_OWN_ROW,
         ),
+        *_managed(handle),
+        Endpoint(
+            "POST",
+            "/internal/v1/operators/activity",
+            Scope.ROSTER,
+            handle.seen,
+            "When operators were last at work; sent in batches by the sidecar.",
+            body=ActivityBody,
+            status=204,
+            errors=("PERMISSION_DENIED", "VALIDATION_FAILED"),
+        ),
+    )
+
+
+def _managed(handle: _Handlers) -> tuple[Endpoint, ...]:
+    """What only who manages operators may ask (R-091…R-093)."""
+    manage = Permission.MANAGE_GLOBAL_ADMINS
+    return (
         Endpoint(
             "GET",
             _OPERATORS,
@@ -111,15 +129,5 @@ def endpoints(operators: OperatorService) -> tuple[Endpoint, ...]:
                 "LAST_SUPER_ADMIN",
                 *_OWN_ROW,
             ),
-        ),
-        Endpoint(
-            "POST",
-            "/internal/v1/operators/activity",
-            Scope.ROSTER,
-            handle.seen,
-            "When operators were last at work; sent in batches by the sidecar.",
-            body=ActivityBody,
-            status=204,
-            errors=("PERMISSION_DENIED", "VALIDATION_FAILED"),
         ),
     )
