@@ -51,6 +51,7 @@ class Ports:
 def main() -> int:
     """Run until Ctrl-C. The exit status is 0 then, and 1 when the demo could not go on."""
     data = Path(os.environ.get("DEMO_DATA", "data/demo"))
+    os.umask(0o077)  # logs and sample data are the developer's own
     try:
         ports = Ports.offset_by(os.environ.get("DEMO_PORT_OFFSET", "0"))
         with only_demo_of(data):

@@ -5,6 +5,8 @@ under contention whatever the busy timeout says: writers begin IMMEDIATE on a po
 are query-only. PostgreSQL gets one engine with hard time limits on locks and statements.
 """
 
+import contextlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +58,7 @@ def parse_database_url(value: str) -> URL:
 def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     """The engines for writing and for reading; on PostgreSQL they are the same."""
     if url.get_backend_name() == "sqlite":
-        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(url.database or ""))
         write = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", query_only=False)
         read = _sqlite_engine(url, size=_SQLITE_READERS, begin="BEGIN", query_only=True)
         return write, read
@@ -69,6 +71,18 @@ def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         connect_args={"server_settings": _POSTGRES_SETTINGS, "timeout": 5},
     )
     return engine, engine
+
+
+def _make_private(path: Path) -> None:
+    """A new database file is for its own user alone, whichever command makes it first.
+
+    It holds personal data and the service's keys. SQLite gives its journal files the mode of the
+    database; a file that is there keeps the mode that its owner gave it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A database that cannot be made is told by the first connection, as one that is away.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _sqlite_engine(url: URL, *, size: int, begin: str, query_only: bool) -> AsyncEngine:

@@ -4,6 +4,7 @@ Labels come from closed sets, the patterns of the route table and the methods of
 path or method never becomes a time series.
 """
 
+import asyncio
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -14,6 +15,8 @@ from service_kit.telemetry.metrics import RequestMetrics
 from service_kit.web.problems import Handler
 
 _OTHER: Final = "other"
+_CLIENT_LEFT: Final = 499
+"""Not a failure of the service: the client left before it had an answer."""
 
 
 def measuring_middleware(metrics: RequestMetrics, clock: Clock) -> Middleware:
@@ -27,6 +30,9 @@ def measuring_middleware(metrics: RequestMetrics, clock: Clock) -> Middleware:
             with metrics.in_flight.track_inprogress():
                 response = await handler(request)
             status = response.status
+        except asyncio.CancelledError:
+            status = _CLIENT_LEFT
+            raise
         finally:
             metrics.seconds.labels(route).observe(clock.monotonic() - started)
             metrics.requests.labels(route, method, str(status)).inc()

@@ -1,8 +1,11 @@
 """Database URLs: two kinds, our driver, and no password in an error."""
 
+import stat
+from pathlib import Path
+
 import pytest
 
-from service_kit.db.engine import DatabaseUrlError, parse_database_url
+from service_kit.db.engine import DatabaseUrlError, open_engines, parse_database_url
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,15 @@ def test_everything_else_is_refused_without_being_quoted(text: str) -> None:
         parse_database_url(text)
 
     assert "word" not in str(caught.value)
+
+
+def test_a_new_database_file_is_private_and_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
+    """It holds personal data and keys, whichever command makes it first; an owner's choice stays."""
+    old = tmp_path / "old.db"
+    old.touch()
+    old.chmod(0o640)
+    for name in ("new.db", "old.db"):
+        open_engines(parse_database_url(f"sqlite:///{tmp_path}/{name}"))
+
+    assert stat.S_IMODE((tmp_path / "new.db").stat().st_mode) == 0o600
+    assert stat.S_IMODE(old.stat().st_mode) == 0o640

@@ -51,6 +51,13 @@ class KitApp:
         return sum(len(family.samples) for family in self.registry.collect())
 
 
+class _ServerAsInProduction(TestServer):
+    """aiohttp's test server cuts a handler off when its client leaves; ours do not."""
+
+    async def _make_runner(self, **kwargs: Any) -> web.BaseRunner:
+        return await super()._make_runner(**{**kwargs, "handler_cancellation": False})
+
+
 @asynccontextmanager
 async def kit_app(
     endpoints: Iterable[Endpoint] = (),
@@ -68,5 +75,5 @@ async def kit_app(
         client_max_size=MOST_BODY_BYTES, middlewares=[measuring, problem_middleware(), guard]
     )
     mount(app, endpoints)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(_ServerAsInProduction(app)) as client:
         yield KitApp(client, vouch, registry)

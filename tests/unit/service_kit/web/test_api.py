@@ -1,11 +1,13 @@
 """The route registry: who may call, what comes in, and a refusal that names what is wrong."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import ClientResponse, web
 from pydantic import Field
 
@@ -403,3 +405,21 @@ async def test_an_answer_is_utf_8_as_it_is(app: KitApp) -> None:
 
     assert "Zürich".encode() in await answer.read()
     assert json.loads(await answer.read())["displayName"] == "Zürich"
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_defect(app: KitApp, framing: str) -> None:
+    """Neither an error with a trace nor a 500 in the metrics: anybody can leave."""
+    head = "POST /things HTTP/1.1\r\nHost: kit\r\nContent-Type: application/json\r\n" + framing
+    headers = app.vouch.headers(audience=AUDIENCE, method="POST", target="/things")
+    lines = "\r\n".join(f"{name}: {value}" for name, value in headers.items())
+    with structlog.testing.capture_logs() as log:
+        _, writer = await asyncio.open_connection("127.0.0.1", app.client.server.port)
+        writer.write(f"{head}\r\n{lines}\r\n\r\n4\r\n{{".encode())
+        await asyncio.sleep(0.1)
+        writer.close()
+        await asyncio.sleep(0.1)
+
+    assert [entry["event"] for entry in log] == ["refused"]
+    labels = {"route": "/things", "method": "POST", "status": "500"}
+    assert app.registry.get_sample_value("kit_http_requests_total", labels) is None
