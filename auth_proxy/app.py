@@ -9,7 +9,10 @@ import contextlib
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -18,8 +21,12 @@ from auth_proxy.access.errors import RefreshOutcome
 from auth_proxy.access.key_set import RemoteKeySet
 from auth_proxy.access.key_source import HttpKeySource
 from auth_proxy.access.verifier import AccessVerifier, VerifierPolicy
+from auth_proxy.boot_exchange import BootExchange
 from auth_proxy.decision_log import DecisionLog, ProxyMetrics
+from auth_proxy.destinations import Destination, StaticFolder
 from auth_proxy.gate import Gate, Pipeline
+from auth_proxy.header_names import letters
+from auth_proxy.key_ring import KeyRing
 from auth_proxy.ops import access_keys_check, build_ops_app, roster_check, signing_check
 from auth_proxy.pipeline.admit import AdmitPolicy
 from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
@@ -28,16 +35,29 @@ from auth_proxy.pipeline.screen import ScreenPolicy
 from auth_proxy.pipeline.vouch import Voucher
 from auth_proxy.roster.activity import BatchedActivity
 from auth_proxy.roster.admin_link import AdminLink
+from auth_proxy.roster.denials import AggregatedDenials
 from auth_proxy.roster.enrollment import FeedEnrollment
 from auth_proxy.roster.feed import FeedRoster
-from auth_proxy.roster.open import NoActivity, NoEnrollment, OpenRoster
-from auth_proxy.roster.source import Activity, Enrollment, Roster
-from auth_proxy.routes import BUILT_IN, RouteTable, Target, frontend_route, welcome_route
+from auth_proxy.roster.file import FileRoster, RosterFileError, load_operators
+from auth_proxy.roster.open import NoActivity, NoDenials, NoEnrollment, OpenRoster
+from auth_proxy.roster.source import Activity, Denials, Enrollment, Roster
+from auth_proxy.routes import (
+    BUILT_IN,
+    ON_EVERY_HOST,
+    Route,
+    RouteTable,
+    Target,
+    boot_exchange_route,
+    frontend_route,
+    welcome_route,
+)
 from auth_proxy.settings import ProxySettings
+from auth_proxy.transport.dispatch import Dispatch
 from auth_proxy.transport.listener import GateServer, require_c_parser
 from auth_proxy.transport.relay import Relay
+from auth_proxy.transport.static_files import StaticFiles
+from auth_proxy.watched import Watched
 from service_kit.clock import Clock, SystemClock
-from service_kit.identity.keys import load_signing_keys
 from service_kit.identity.model import Role
 from service_kit.identity.signing import IdentitySigner
 from service_kit.settings import Listen
@@ -58,6 +78,13 @@ class Sidecar:
     metrics: ProxyMetrics
 
 
+class _Part(Protocol):
+    """Something with background work of its own."""
+
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Operators:
     """Everything that knows about operators, from one source."""
@@ -65,6 +92,7 @@ class _Operators:
     roster: Roster
     enrollment: Enrollment
     activity: Activity
+    denials: Denials
     checks: tuple[ReadinessCheck, ...] = ()
 
 
@@ -88,18 +116,18 @@ async def running(
     clock = clock or SystemClock()
     registry = registry or CollectorRegistry()
     metrics = ProxyMetrics(registry)
-    signer = _signer(settings, clock)
     async with contextlib.AsyncExitStack() as stack:
+        signer = await _signer(settings, clock, metrics, stack)
         keys = await _keys(settings, clock, metrics, stack)
         operators = await _operators(settings, signer, clock, metrics, stack)
-        relay = Relay(
-            _upstreams(settings),
-            most_body_bytes=settings.max_body_bytes,
-            idle_seconds=settings.body_idle_seconds,
+        gate = Gate(
+            _pipeline(settings, keys, operators, signer, clock),
+            await _forwarder(settings, stack),
+            DecisionLog(metrics),
+            clock,
+            denials=operators.denials,
+            can_enroll=settings.admin_service is not None,
         )
-        await relay.start()
-        stack.push_async_callback(relay.close)
-        gate = Gate(_pipeline(settings, keys, operators, signer, clock), relay, DecisionLog(metrics), clock)
         checks = [access_keys_check(keys), signing_check(signer), *operators.checks]
         ops = build_ops_app(registry, checks, signer)
         if settings.dev_gate_is_open:
@@ -107,9 +135,25 @@ async def running(
         yield Sidecar(GateServer(gate, gate.refuse_unparsed), ops, metrics)
 
 
-def _signer(settings: ProxySettings, clock: Clock) -> IdentitySigner:
-    keys = load_signing_keys(settings.signing_key_file)
-    return IdentitySigner(lambda: keys, clock, issuer=settings.issuer)
+async def _signer(
+    settings: ProxySettings, clock: Clock, metrics: ProxyMetrics, stack: contextlib.AsyncExitStack
+) -> IdentitySigner:
+    refused = metrics.reloads_refused.labels("signing_keys").inc
+    ring = KeyRing(settings.signing_key_file, clock, refused=refused)
+    await _begin(ring, stack)
+    metrics.signing_keys.set_function(lambda: len(ring.keys()))
+    lead = timedelta(seconds=settings.signing_lead_seconds)
+    return IdentitySigner(ring.keys, clock, issuer=settings.issuer, lead=lead)
+
+
+async def _forwarder(settings: ProxySettings, stack: contextlib.AsyncExitStack) -> Dispatch:
+    destinations = _destinations(settings)
+    urls = {target: url for target, url in destinations.items() if isinstance(url, ServiceUrl)}
+    folders = {target: folder for target, folder in destinations.items() if isinstance(folder, StaticFolder)}
+    relay = Relay(urls, most_body_bytes=settings.max_body_bytes, idle_seconds=settings.body_idle_seconds)
+    await _begin(relay, stack)
+    static = {target: StaticFiles(folder) for target, folder in folders.items()}
+    return Dispatch(relay, {**static, Target.SIDECAR: BootExchange()})
 
 
 async def _keys(
@@ -133,34 +177,49 @@ async def _operators(
     metrics: ProxyMetrics,
     stack: contextlib.AsyncExitStack,
 ) -> _Operators:
-    kind, _, role = settings.roster_source.partition(":")
+    kind, _, detail = settings.roster_source.partition(":")
     if kind == "open":
-        return _Operators(OpenRoster(Role(role)), NoEnrollment(), NoActivity())
+        return _Operators(OpenRoster(Role(detail)), NoEnrollment(), NoActivity(), NoDenials())
+    if kind == "file":
+        refused = metrics.reloads_refused.labels("roster").inc
+        watched = Watched(Path(detail), load_operators, expected=RosterFileError, refused=refused)
+        await _begin(watched, stack)
+        return _Operators(FileRoster(watched), NoEnrollment(), NoActivity(), NoDenials())
     link = AdminLink(_required(settings.admin_service), signer)
     roster = FeedRoster(link, clock, _FeedMetrics(metrics), max_staleness=settings.roster_max_staleness)
-    activity = BatchedActivity(link, clock)
+    activity, denials = BatchedActivity(link, clock), AggregatedDenials(link, clock)
     metrics.roster_age.set_function(lambda: roster.age_seconds)
-    # Closed in reverse: the last activity report still needs the link.
-    for part in (link, roster, activity):
-        await part.start()
-        stack.push_async_callback(part.close)
-    return _Operators(roster, FeedEnrollment(link, roster), activity, (roster_check(roster),))
+    # Closed in reverse: the last reports still need the link.
+    for part in (link, roster, activity, denials):
+        await _begin(part, stack)
+    return _Operators(roster, FeedEnrollment(link, roster), activity, denials, (roster_check(roster),))
+
+
+async def _begin(part: _Part, stack: contextlib.AsyncExitStack) -> None:
+    await part.start()
+    stack.push_async_callback(part.close)
 
 
 def _pipeline(
     settings: ProxySettings, keys: RemoteKeySet, operators: _Operators, signer: IdentitySigner, clock: Clock
 ) -> Pipeline:
+    routes = effective_routes(settings)
     return Pipeline(
         admit_policy=AdmitPolicy(
-            hosts=frozenset(settings.admin_hosts), most_body_bytes=settings.max_body_bytes
+            hosts=frozenset(settings.admin_hosts),
+            most_body_bytes=settings.max_body_bytes,
+            encoded_slashes=any(route.encoded_slashes for route in routes),
         ),
         screen_policy=ScreenPolicy(
-            allow_cookie=settings.allow_cookie, scheme=_scheme(settings), trusted=_trusted(settings)
+            reserved=frozenset(letters(name) for route in routes for name, _ in route.identity_headers),
+            allow_cookie=settings.allow_cookie,
+            scheme=_scheme(settings),
+            trusted=_trusted(settings),
         ),
         authenticator=_authenticator(settings, keys, clock),
         accepted_types=frozenset(settings.token_types),
         authorizer=Authorizer(
-            routes=_routes(settings),
+            routes=RouteTable(routes),
             roster=operators.roster,
             enrollment=operators.enrollment,
             activity=operators.activity,
@@ -177,23 +236,35 @@ def _authenticator(
     if settings.dev_gate_is_open:
         return InsecureDevAuthenticator(settings.dev_email, clock)
     policy = VerifierPolicy(issuer=settings.issuer_url, leeway_seconds=settings.leeway_seconds)
-    audiences = frozenset(settings.audiences)
-    return Authenticator(AccessVerifier(policy, keys, clock), dict.fromkeys(settings.admin_hosts, audiences))
+    return Authenticator(AccessVerifier(policy, keys, clock), settings.audiences_by_host)
 
 
-def _routes(settings: ProxySettings) -> RouteTable:
+def effective_routes(settings: ProxySettings) -> tuple[Route, ...]:
+    """Every route that this sidecar serves."""
+    own = settings.config.routes
+    has_own_root = any(route.pattern == "/" and route.host is None for route in own)
+    if settings.upstream is not None:
+        own = (*own, frontend_route())
+    elif settings.admin_service is not None and not has_own_root:
+        own = (*own, welcome_route())
     if settings.admin_service is None:
-        return RouteTable([frontend_route()])
-    return RouteTable([*BUILT_IN, frontend_route() if settings.upstream else welcome_route()])
+        return (*own, boot_exchange_route())
+    owned = settings.config.owned_hosts
+    if not owned:
+        return (*BUILT_IN, *own)
+    panel_hosts = [host for host in settings.admin_hosts if host not in owned]
+    panel = (replace(route, host=host) for host in panel_hosts for route in BUILT_IN)
+    return (*panel, *(replace(route, host=host) for host in owned for route in ON_EVERY_HOST), *own)
 
 
-def _upstreams(settings: ProxySettings) -> dict[Target, ServiceUrl]:
+def _destinations(settings: ProxySettings) -> dict[str, Destination]:
     named = {
         Target.ADMIN: settings.admin_service,
         Target.TENANT: settings.tenant_service,
         Target.FRONTEND: settings.upstream,
     }
-    return {target: url for target, url in named.items() if url is not None}
+    set_ones = {target.value: destination for target, destination in named.items() if destination is not None}
+    return {**settings.config.destinations, **set_ones}
 
 
 def _trusted(settings: ProxySettings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

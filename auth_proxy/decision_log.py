@@ -64,6 +64,10 @@ class ProxyMetrics:
         self.unknown_keys = counter("unknown_key_ids_total", "Tokens with a kid that the team lacks.", [])
         self.keys = gauge("keys", "Usable signing keys of the team.")
         self.key_age = gauge("key_age_seconds", "Seconds since the team's keys were last fetched.")
+        self.signing_keys = gauge("signing_keys", "Keys of the internal identity that are published.")
+        self.reloads_refused = counter(
+            "reloads_refused_total", "Changed files that were not taken because they are broken.", ["what"]
+        )
         self.roster_version = gauge("roster_version", "Version of the operator list.")
         self.roster_operators = gauge("roster_operators", "Operators in the list.")
         self.roster_age = gauge("roster_age_seconds", "Seconds since the list was last confirmed.")

@@ -17,14 +17,22 @@ def forwarding_headers(
 
     What a client says of its own address counts only when the peer is a configured proxy.
     """
-    client, proto = peer, scheme
+    proto = scheme
     if _is_in(peer, trusted):
         sent = {name.lower(): value for name, value in inbound_headers}
-        chain = [part.strip() for part in sent.get("x-forwarded-for", "").split(",")]
-        client = _address(sent.get("cf-connecting-ip", "")) or _client_of(chain, trusted) or peer
         if sent.get("x-forwarded-proto") in ("http", "https"):
             proto = sent["x-forwarded-proto"]
+    client = client_address(inbound_headers, peer, trusted)
     return (("X-Forwarded-For", client), ("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host))
+
+
+def client_address(inbound_headers: Headers, peer: str, trusted: Iterable[Network]) -> str:
+    """Where the request came from: the peer, or what a configured proxy says of its own."""
+    if not _is_in(peer, trusted):
+        return peer
+    sent = {name.lower(): value for name, value in inbound_headers}
+    chain = [part.strip() for part in sent.get("x-forwarded-for", "").split(",")]
+    return _address(sent.get("cf-connecting-ip", "")) or _client_of(chain, trusted) or peer
 
 
 def _client_of(chain: list[str], trusted: Iterable[Network]) -> str:

@@ -7,11 +7,12 @@ failure to decide is a refusal.
 import asyncio
 import re
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from auth_proxy.decision_log import Decision, DecisionLog
+from auth_proxy.forwarding import client_address
 from auth_proxy.pipeline.admit import METHODS, AdmitPolicy, admit
 from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
 from auth_proxy.pipeline.authorize import Authorizer
@@ -19,9 +20,10 @@ from auth_proxy.pipeline.exchange import RawRequest, SignedGrant
 from auth_proxy.pipeline.identify import identify
 from auth_proxy.pipeline.screen import ScreenPolicy, screen
 from auth_proxy.pipeline.vouch import Voucher
-from auth_proxy.refusal_rendering import prefers_page, render
-from auth_proxy.refusals import Reason, Refusal
-from auth_proxy.transport.relay import Relay
+from auth_proxy.refusal_rendering import Reader, prefers_page, render
+from auth_proxy.refusals import AUDITED, Reason, Refusal
+from auth_proxy.roster.source import Denials, Denied
+from auth_proxy.routes import BOOT_EXCHANGE
 from service_kit.clock import Clock
 from service_kit.ids import IdFactory
 from service_kit.telemetry.logging import get_logger
@@ -34,6 +36,16 @@ _MOST_UNREAD_BYTES: Final = 64 * 1024
 _UNREAD_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
+
+
+class Forwarder(Protocol):
+    """The way from a signed grant to an answer."""
+
+    async def forward(
+        self, signed: SignedGrant, request: web.BaseRequest, request_id: str
+    ) -> web.StreamResponse:
+        """The answer, already sent. Raises Refusal while nothing has been sent yet."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +75,22 @@ class Pipeline:
 class Gate:
     """Answers every request of the public listener."""
 
-    def __init__(self, pipeline: Pipeline, relay: Relay, log: DecisionLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        forwarder: Forwarder,
+        log: DecisionLog,
+        clock: Clock,
+        *,
+        denials: Denials,
+        can_enroll: bool,
+    ) -> None:
         self._pipeline = pipeline
-        self._relay = relay
+        self._forwarder = forwarder
         self._log = log
         self._clock = clock
+        self._denials = denials
+        self._can_enroll = can_enroll
         self._ids = IdFactory(clock)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -97,12 +120,12 @@ class Gate:
     ) -> web.StreamResponse:
         if signed.grant.person.screened.inbound.expects_continue:
             _send_continue(request)
-        return await self._relay.forward(signed, request, request_id)
+        return await self._forwarder.forward(signed, request, request_id)
 
     def refuse_unparsed(self, refusal: Refusal) -> web.StreamResponse:
         """The answer to bytes that are no request."""
         request_id = self._ids.new("req")
-        response = render(refusal, request_id, wants_page=False, navigates=False, method="")
+        response = render(refusal, request_id, Reader(), method="")
         decision = Decision(request_id, "-", _NO_ROUTE, reason=refusal.reason, detail=refusal.detail)
         self._log.record(replace(decision, status=response.status))
         return response
@@ -112,13 +135,10 @@ class Gate:
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer was sent; the connection must break")
-        headers = request.headers
-        fetch_mode = headers.get("Sec-Fetch-Mode", "")
-        wants_page = prefers_page(headers.get("Accept", ""), fetch_mode, headers.get("X-Requested-With", ""))
-        response = render(
-            refusal, request_id, wants_page=wants_page, navigates=wants_page, method=request.method
-        )
-        if "Upgrade" in headers:
+        if refusal.reason in AUDITED:
+            self._denials.note(self._denied(refusal, request, request_id))
+        response = render(refusal, request_id, self._reader(request), method=request.method)
+        if "Upgrade" in request.headers:
             # The parser stopped at the head: what follows on this connection was never read as requests.
             response.force_close()
         if request.can_read_body:
@@ -127,6 +147,28 @@ class Gate:
             await response.write_eof()
             await _read_a_little(request)
         return response
+
+    def _reader(self, request: web.BaseRequest) -> Reader:
+        headers = request.headers
+        fetch_mode = headers.get("Sec-Fetch-Mode", "")
+        page = prefers_page(headers.get("Accept", ""), fetch_mode, headers.get("X-Requested-With", ""))
+        boots = request.raw_path.partition("?")[0] == BOOT_EXCHANGE
+        return Reader(wants_page=page, navigates=page, boots=boots, can_enroll=self._can_enroll)
+
+    def _denied(self, refusal: Refusal, request: web.BaseRequest, request_id: str) -> Denied:
+        """What the audit log is told; the client chose the address only behind a trusted proxy."""
+        policy = self._pipeline.screen_policy
+        sent = tuple((name, value) for name, value in request.headers.items())
+        return Denied(
+            reason=refusal.reason,
+            sub=refusal.sub,
+            email=refusal.email,
+            operator_id=refusal.operator_id,
+            route=refusal.route or _NO_ROUTE,
+            ip=client_address(sent, _peer(request), policy.trusted),
+            user_agent=request.headers.get("User-Agent", ""),
+            request_id=request_id,
+        )
 
 
 def _decision(
@@ -152,6 +194,7 @@ def _decision(
             detail=refusal.detail,
             route=refusal.route or _NO_ROUTE,
             role=refusal.role,
+            operator_id=refusal.operator_id,
         )
     if signed is None:
         return decision
@@ -176,15 +219,19 @@ def _defect(error: Exception, request_id: str) -> Refusal:
 
 
 def _raw(request: web.BaseRequest, request_id: str) -> RawRequest:
-    peer = request.transport.get_extra_info("peername") if request.transport else None
     return RawRequest(
         method=request.method,
         target=request.raw_path,
         version=(request.version.major, request.version.minor),
         headers=request.raw_headers,
-        peer=peer[0] if isinstance(peer, tuple) and peer else "",
+        peer=_peer(request),
         request_id=request_id,
     )
+
+
+def _peer(request: web.BaseRequest) -> str:
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    return peer[0] if isinstance(peer, tuple) and peer else ""
 
 
 def _send_continue(request: web.BaseRequest) -> None:

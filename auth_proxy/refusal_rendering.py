@@ -6,6 +6,7 @@ request but its id is repeated.
 
 import json
 import secrets
+from dataclasses import dataclass
 from html import escape
 from string import Template
 from typing import Final
@@ -13,13 +14,16 @@ from typing import Final
 from aiohttp import web
 
 from auth_proxy.refusals import Reason, Refusal
+from auth_proxy.routes import ENROLLMENT
 from service_kit.web.problems import PROBLEM_JSON, problem_document
 
 SERVER: Final = "sallyport"
 """What every answer calls its server: no library, no version."""
-ENROLLMENT_PATH: Final = "/enrollment"
 SIGN_OUT_PATH: Final = "/cdn-cgi/access/logout"
 _TO_ENROLLMENT: Final = frozenset({Reason.ENROLLMENT_REQUIRED, Reason.SUBJECT_CHANGED})
+_CURED_BY_ENROLLMENT: Final = _TO_ENROLLMENT | {Reason.ENROLLMENT_FAILED}
+_EXPLANATION: Final = "/"
+"""Where a person's browser is told why: any page of a refused host is the page of the refusal."""
 
 _PAGE: Final = Template(
     """<!doctype html>
@@ -58,10 +62,21 @@ $actions<dl><dt>Request id</dt><dd><code>$request_id</code></dd></dl>
 _SIGN_OUT: Final = f'<p><a href="{SIGN_OUT_PATH}">Sign out of Access</a></p>\n'
 
 
-def render(
-    refusal: Refusal, request_id: str, *, wants_page: bool, navigates: bool, method: str
-) -> web.Response:
-    """The answer to a refused request. `navigates`: a person's browser is going to a page."""
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads the answer, and what for."""
+
+    wants_page: bool = False
+    navigates: bool = False
+    """A person's browser is going to a page."""
+    boots: bool = False
+    """A frontend asks who it has before it, and must know where to send them instead (R-165)."""
+    can_enroll: bool = True
+    """Whether there is a page where an enrollment token is entered."""
+
+
+def render(refusal: Refusal, request_id: str, reader: Reader, *, method: str) -> web.Response:
+    """The answer to a refused request."""
     answer = refusal.answer
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **refusal.headers}
     headers["X-Request-Id"] = request_id
@@ -70,13 +85,16 @@ def render(
         headers.setdefault("Retry-After", str(answer.retry_after))
     if answer.plain:
         return web.Response(status=answer.status, text=answer.error, headers=headers)
-    if navigates and method in ("GET", "HEAD") and refusal.reason in _TO_ENROLLMENT:
-        return web.Response(status=303, headers={**headers, "Location": ENROLLMENT_PATH})
-    if wants_page:
+    enrolls = reader.can_enroll and refusal.reason in _TO_ENROLLMENT
+    if reader.navigates and method in ("GET", "HEAD") and enrolls:
+        return web.Response(status=303, headers={**headers, "Location": ENROLLMENT})
+    if reader.wants_page:
         return _page(refusal, request_id, headers)
-    document = problem_document(
-        answer.status, answer.code, answer.error, request_id=request_id, extra={"fix": answer.fix}
-    )
+    extra: dict[str, object] = {"fix": answer.fix}
+    if reader.boots:
+        cured = reader.can_enroll and refusal.reason in _CURED_BY_ENROLLMENT
+        extra["fallback"] = ENROLLMENT if cured else _EXPLANATION
+    document = problem_document(answer.status, answer.code, answer.error, request_id=request_id, extra=extra)
     body = json.dumps(document, ensure_ascii=False).encode()
     return web.Response(status=answer.status, body=body, content_type=PROBLEM_JSON, headers=headers)
 

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     # forward
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
+    FILE_NOT_FOUND = "file_not_found"
     # the process itself
     MISCONFIGURED = "misconfigured"
     INTERNAL_ERROR = "internal_error"
@@ -316,6 +317,13 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "The service behind this route took too long to begin its answer.",
         "Look whether the action took effect before you repeat it.",
     ),
+    Reason.FILE_NOT_FOUND: Answer(
+        404,
+        "FILE_NOT_FOUND",
+        "Not found",
+        "The frontend's folder holds no file for this path.",
+        "Check the address.",
+    ),
     Reason.MISCONFIGURED: Answer(
         500,
         "MISCONFIGURED",
@@ -333,12 +341,26 @@ ANSWERS: Final[dict[Reason, Answer]] = {
     ),
 }
 
+AUDITED: Final = frozenset(
+    {
+        Reason.IDENTITY_HEADER_SPOOFED,
+        Reason.EMAIL_HEADER_CONTRADICTS,
+        Reason.ORIGIN_REJECTED,
+        Reason.ENROLLMENT_REQUIRED,
+        Reason.SUBJECT_CHANGED,
+        Reason.OPERATOR_DEACTIVATED,
+        Reason.PERMISSION_DENIED,
+    }
+)
+"""Refusals of a proven person, and attempts to be somebody else: they become audit events."""
+
 
 class Refusal(Exception):  # noqa: N818 - the term of this house; it is an outcome, not a fault
     """A request is refused for one named reason.
 
     `detail` is for the log alone: it must never hold token contents, cookies or query strings.
-    `headers` are added to the answer (`Allow`, `Retry-After`).
+    `headers` are added to the answer (`Allow`, `Retry-After`). Whom it hit, as far as that is proven,
+    is for the audit log alone.
     """
 
     def __init__(self, reason: Reason, detail: str = "", *, headers: dict[str, str] | None = None) -> None:
@@ -348,10 +370,18 @@ class Refusal(Exception):  # noqa: N818 - the term of this house; it is an outco
         self.headers = headers or {}
         self.route = ""
         self.role = ""
+        self.sub = ""
+        self.email = ""
+        self.operator_id = ""
 
     def at(self, route: str, role: str = "") -> "Refusal":
         """Note for the decision log how far the request came."""
         self.route, self.role = route, role
+        return self
+
+    def of(self, sub: str, email: str, operator_id: str = "") -> "Refusal":
+        """Note for the audit log who was refused."""
+        self.sub, self.email, self.operator_id = sub, email, operator_id
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""The route table: which path goes to which service, and what a caller needs for it.
+"""The route table: which path of which host goes where, and what a caller needs for it.
 
 Longest pattern wins, segment by segment; `*` stands for exactly one segment. A path without a route
 is refused, and a route without a requirement cannot be written.
@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from service_kit.identity.model import Permission
+from service_kit.identity.model import Permission, Role
 
 
 class Target(StrEnum):
-    """Who answers behind a route; also the audience of the identity that goes there."""
+    """Who answers behind a built-in route; also the audience of the identity that goes there."""
 
     ADMIN = "admin_service"
     TENANT = "tenant_service"
     FRONTEND = "frontend"
+    SIDECAR = "auth_proxy"
+    """The sidecar itself: it tells who asks where no admin service does."""
 
 
 class Requirement(StrEnum):
@@ -27,8 +29,18 @@ class Requirement(StrEnum):
     PERSON = "identity"
 
 
+class IdentityField(StrEnum):
+    """What of a person a plain header can carry to an upstream that knows no token."""
+
+    EMAIL = "email"
+    NAME = "name"
+    SUB = "sub"
+    ROLE = "role"
+    OPERATOR_ID = "operator_id"
+
+
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_ANY: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+ANY_METHOD: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,49 +49,90 @@ class Route:
 
     pattern: str
     methods: frozenset[str]
-    requirement: Permission | Requirement
-    target: Target
+    requirement: Permission | Requirement | frozenset[Role]
+    """A permission, any operator, any proven person, or one of these roles."""
+    target: str
     delegate_to: Target | None = None
     """A second service that the first may ask in the operator's name."""
     exact: bool = False
     """Whether the pattern stands for itself alone, and not for what is below it."""
+    host: str | None = None
+    """The one host that the route is for; None for all of them."""
+    audience: str = ""
+    """The audience of the identity, when it is not the target's own name."""
+    identity_headers: tuple[tuple[str, IdentityField], ...] = ()
+    strip_prefix: bool = False
+    encoded_slashes: bool = False
+    """Whether `%2F` may stand in the path; refused everywhere else."""
+    most_body_bytes: int | None = None
+    spa_fallback: bool = False
 
     @property
     def name(self) -> str:
         """The label of log lines and metrics: the pattern, never the path that was asked."""
-        return self.pattern
+        return f"{self.host or ''}{self.pattern}"
+
+    @property
+    def needs(self) -> str:
+        """The requirement in the words of the configuration."""
+        if isinstance(self.requirement, frozenset):
+            return f"roles {', '.join(sorted(role.value for role in self.requirement))}"
+        return self.requirement.value
 
     @property
     def segments(self) -> tuple[str, ...]:
-        return tuple(self.pattern.strip("/").split("/")) if self.pattern != "/" else ()
+        return path_segments(self.pattern)
+
+    @property
+    def identity_audience(self) -> str:
+        return self.audience or self.target
+
+    def forwarded(self, target: str) -> str:
+        """The path and query that the upstream gets for those that were decided on."""
+        if not self.strip_prefix or self.pattern == "/":
+            return target
+        rest = target[len(self.pattern) :]
+        return rest if rest.startswith("/") else f"/{rest}"
 
 
 class RouteTable:
     """Finds the one route of a request."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        # Longest first; at equal length a literal segment beats "*", so that order decides nothing.
+        # Longest first; at equal length a literal segment beats "*", and one host beats all hosts, so
+        # that order decides nothing.
         self._routes = tuple(sorted(routes, key=_specificity, reverse=True))
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
 
-    def find(self, path: str, method: str) -> Route | frozenset[str]:
+    def find(self, host: str, path: str, method: str) -> Route | frozenset[str]:
         """The route, or the methods that the path would accept (empty: no route at all)."""
-        segments = tuple(path.strip("/").split("/")) if path != "/" else ()
-        matching = [route for route in self._routes if _matches(route, segments)]
+        segments = path_segments(path)
+        matching = [
+            route for route in self._routes if route.host in (None, host) and _matches(route, segments)
+        ]
         if not matching:
             return frozenset()
         # Only the most specific pattern speaks: a stricter route is never bypassed by method.
-        best = [route for route in matching if route.segments == matching[0].segments]
+        best = [route for route in matching if _speaks_like(route, matching[0])]
         for route in best:
             if method in route.methods:
                 return route
         return frozenset().union(*(route.methods for route in best))
 
 
-def _specificity(route: Route) -> tuple[int, tuple[bool, ...]]:
-    return len(route.segments), tuple(segment != "*" for segment in route.segments)
+def path_segments(path: str) -> tuple[str, ...]:
+    return tuple(path.strip("/").split("/")) if path != "/" else ()
+
+
+def _speaks_like(route: Route, first: Route) -> bool:
+    return route.segments == first.segments and route.host == first.host
+
+
+def _specificity(route: Route) -> tuple[int, tuple[bool, ...], bool]:
+    literal = tuple(segment != "*" for segment in route.segments)
+    return len(route.segments), literal, route.host is not None
 
 
 def _matches(route: Route, segments: tuple[str, ...]) -> bool:
@@ -102,15 +155,19 @@ def _admin(methods: str, pattern: str, requirement: Permission | Requirement) ->
 
 def _methods(words: str) -> frozenset[str]:
     methods = frozenset(words.split())
-    return _ANY if "*" in methods else methods | ({"HEAD"} if "GET" in methods else set())
+    return ANY_METHOD if "*" in methods else methods | ({"HEAD"} if "GET" in methods else set())
 
+
+BOOT_EXCHANGE: Final = "/api/access-sso"
+"""What a frontend asks at boot, before anything else (R-162…R-166)."""
+ENROLLMENT: Final = "/enrollment"
 
 BUILT_IN: Final[tuple[Route, ...]] = (
     # The panel and what it needs: each page checks its own permission.
     _admin("*", "/manage", Requirement.OPERATOR),
     _admin("GET", "/static/panel", Requirement.PERSON),
-    _admin("GET POST", "/enrollment", Requirement.PERSON),
-    _admin("GET POST DELETE", "/api/access-sso", Requirement.OPERATOR),
+    _admin("GET POST", ENROLLMENT, Requirement.PERSON),
+    _admin("GET POST DELETE", BOOT_EXCHANGE, Requirement.OPERATOR),
     # Operators, audit and system (R-090…R-096).
     _admin("GET", "/api/admin/me", Requirement.OPERATOR),
     _admin("PATCH", "/api/admin/me/preferences", Requirement.OPERATOR),
@@ -155,6 +212,11 @@ BUILT_IN: Final[tuple[Route, ...]] = (
 )
 """The routes of the panel and its API; present when ADMIN_SERVICE_URL is set."""
 
+ON_EVERY_HOST: Final = tuple(
+    route for route in BUILT_IN if route.pattern in (ENROLLMENT, BOOT_EXCHANGE, "/static/panel")
+)
+"""What a frontend on a host of its own needs too: a way to enroll, and to ask who it has before it."""
+
 
 def welcome_route() -> Route:
     """`/` alone leads to the panel where no other frontend stands."""
@@ -163,4 +225,9 @@ def welcome_route() -> Route:
 
 def frontend_route() -> Route:
     """Everything else goes to the one configured frontend, for any active operator (R-007)."""
-    return Route("/", _ANY, Requirement.OPERATOR, Target.FRONTEND)
+    return Route("/", ANY_METHOD, Requirement.OPERATOR, Target.FRONTEND)
+
+
+def boot_exchange_route() -> Route:
+    """Where no admin service mints sessions, the sidecar itself tells a frontend who asks (R-164)."""
+    return Route(BOOT_EXCHANGE, _methods("POST"), Requirement.OPERATOR, Target.SIDECAR, exact=True)

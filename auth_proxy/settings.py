@@ -4,13 +4,15 @@ A configuration that could let somebody in by mistake is refused here, before an
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
+from auth_proxy.destinations import DestinationSetting
+from auth_proxy.route_file import RouteFile, RouteFileSetting, panel_clashes
 from service_kit.email_address import normalise_email
 from service_kit.identity.model import Role
 from service_kit.settings import (
@@ -74,12 +76,16 @@ class ProxySettings(ServiceSettings):
     body_idle_seconds: float = Field(
         default=30, gt=0, le=600, validation_alias="AUTH_PROXY_BODY_IDLE_SECONDS"
     )
-    upstream: ServiceUrlSetting | None = Field(default=None, validation_alias="AUTH_PROXY_UPSTREAM")
+    route_file: RouteFileSetting | None = Field(default=None, validation_alias="AUTH_PROXY_CONFIG")
+    upstream: DestinationSetting | None = Field(default=None, validation_alias="AUTH_PROXY_UPSTREAM")
     roster: str = Field(default="", validation_alias="AUTH_PROXY_ROSTER")
     roster_max_staleness: float = Field(default=3.0, gt=0, le=60, validation_alias="ROSTER_MAX_STALENESS")
     admin_service: ServiceUrlSetting | None = Field(default=None, validation_alias="ADMIN_SERVICE_URL")
     tenant_service: ServiceUrlSetting | None = Field(default=None, validation_alias="TENANT_SERVICE_URL")
     signing_key_file: Path = Field(validation_alias="INTERNAL_SIGNING_KEY_FILE")
+    signing_lead_seconds: float = Field(
+        default=60, ge=1, le=3600, validation_alias="INTERNAL_SIGNING_LEAD_SECONDS"
+    )
     issuer: str = Field(default="auth_proxy", validation_alias="INTERNAL_ISSUER")
     identity_binding: Literal["unsafe", "all"] = Field(
         default="unsafe", validation_alias="INTERNAL_IDENTITY_BINDING"
@@ -126,8 +132,19 @@ class ProxySettings(ServiceSettings):
 
     @property
     def roster_source(self) -> str:
-        """`feed` or `open:<role>`; empty when nothing says who is an operator."""
+        """`feed`, `file:/path` or `open:<role>`; empty when nothing says who is an operator."""
         return self.roster or ("feed" if self.admin_service else "")
+
+    @property
+    def config(self) -> RouteFile:
+        """What AUTH_PROXY_CONFIG says; nothing, when it is not set."""
+        return self.route_file or RouteFile()
+
+    @property
+    def audiences_by_host(self) -> Mapping[str, frozenset[str]]:
+        """For each host the applications whose tokens it takes: its own from the file, or the common ones."""
+        common = frozenset(self.audiences)
+        return {host: self.config.audiences.get(host, common) for host in self.admin_hosts}
 
     @model_validator(mode="before")
     @classmethod
@@ -259,21 +276,40 @@ def _dev_problems(settings: ProxySettings) -> list[SettingProblem]:
 
 def _target_problems(settings: ProxySettings) -> list[SettingProblem]:
     problems = []
-    if settings.admin_service is None and settings.upstream is None:
-        problems.append(SettingProblem("ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM", "set at least one of them"))
+    if settings.admin_service is None and settings.upstream is None and not settings.config.routes:
+        names = "ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM / AUTH_PROXY_CONFIG"
+        problems.append(SettingProblem(names, "set at least one of them"))
     if settings.admin_service is not None and settings.tenant_service is None:
         problems.append(SettingProblem("TENANT_SERVICE_URL", "is required with ADMIN_SERVICE_URL"))
+    return [*problems, *_config_problems(settings), *_roster_problems(settings)]
+
+
+def _config_problems(settings: ProxySettings) -> Iterator[SettingProblem]:
+    config = settings.config
+    for host in sorted(config.hosts - set(settings.admin_hosts)):
+        yield SettingProblem("AUTH_PROXY_CONFIG", f"names the host {host}, which is not in ADMIN_HOST")
+    if settings.upstream is not None and any(r.pattern == "/" and r.host is None for r in config.routes):
+        yield SettingProblem("AUTH_PROXY_UPSTREAM / AUTH_PROXY_CONFIG", "both say what stands at /")
+    if settings.admin_service is not None:
+        for clash in panel_clashes(config):
+            yield SettingProblem("AUTH_PROXY_CONFIG", clash)
+
+
+def _roster_problems(settings: ProxySettings) -> Iterator[SettingProblem]:
     source = settings.roster_source
-    kind, _, role = source.partition(":")
+    kind, _, detail = source.partition(":")
     if not source:
-        problems.append(SettingProblem("ADMIN_SERVICE_URL / AUTH_PROXY_ROSTER", "set at least one of them"))
+        yield SettingProblem("ADMIN_SERVICE_URL / AUTH_PROXY_ROSTER", "set at least one of them")
     elif source == "feed":
         if settings.admin_service is None:
-            problems.append(SettingProblem("AUTH_PROXY_ROSTER", "feed needs ADMIN_SERVICE_URL"))
-    elif kind != "open" or role not in list(Role):
-        problems.append(SettingProblem("AUTH_PROXY_ROSTER", "must be feed or open:<role>"))
+            yield SettingProblem("AUTH_PROXY_ROSTER", "feed needs ADMIN_SERVICE_URL")
+    elif not _is_other_roster(kind, detail):
+        yield SettingProblem("AUTH_PROXY_ROSTER", "must be feed, file:/path or open:<role>")
     elif settings.admin_service is not None:
-        # The tenant service trusts the signed role: an open roster would make operators of everybody.
-        message = "open:<role> is for other frontends; the panel needs feed"
-        problems.append(SettingProblem("AUTH_PROXY_ROSTER", message))
-    return problems
+        # The tenant service trusts the signed role: another roster would make operators of its own.
+        message = "file and open are for other frontends; the panel needs feed"
+        yield SettingProblem("AUTH_PROXY_ROSTER", message)
+
+
+def _is_other_roster(kind: str, detail: str) -> bool:
+    return (kind == "open" and detail in list(Role)) or (kind == "file" and detail.startswith("/"))

@@ -1,5 +1,5 @@
 # noqa: INP001 - a script beside the texts that it writes, not a package
-"""Writes the parts of the documentation that the code already knows: settings, refusals, permissions.
+"""Writes what the code already knows: settings, refusals, permissions, the vectors of the identity.
 
 It describes nothing by itself: what is not in the code or in `setting-texts.toml` stops it. With
 `--check` it writes nothing and fails when a file differs from what the code says.
@@ -20,6 +20,7 @@ from admin_service.settings import AdminSettings
 from auth_proxy.refusals import ANSWERS, Answer, Reason
 from auth_proxy.routes import BUILT_IN, Requirement, Route
 from auth_proxy.settings import ProxySettings
+from docs import identity_vectors
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
 from service_kit.settings import ServiceSettings, variables
 from tenant_service.settings import TenantSettings
@@ -106,6 +107,7 @@ def documents() -> dict[str, str]:
         "settings.md": settings_document(setting_texts()),
         "refusals.md": refusals_document(),
         "permissions.md": permissions_document(),
+        "identity-vectors.json": identity_vectors.document(),
     }
 
 
@@ -212,10 +214,10 @@ def sorted_routes(routes: Iterable[Route]) -> list[Route]:
 
 
 def _route_row(route: Route) -> tuple[str, ...]:
-    wanted = route.requirement.value
+    wanted = route.needs
     methods = ", ".join(sorted(route.methods - {"HEAD"}))
     asks = wanted if isinstance(route.requirement, Requirement) else f"`{wanted}`"
-    return f"`{route.pattern}`", methods, asks, f"`{route.target.value}`"
+    return f"`{route.pattern}`", methods, asks, f"`{route.target}`"
 
 
 # Markdown

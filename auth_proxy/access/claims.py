@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from auth_proxy.access.strict_json import StrictJsonError, parse_object
 from auth_proxy.refusals import Reason, Refusal
 from service_kit.email_address import normalise_email
+from service_kit.strict_json import StrictJsonError, parse_object
 
 _MAX_PAYLOAD_BYTES: Final = 16_384
 _MAX_AUDIENCES: Final = 64

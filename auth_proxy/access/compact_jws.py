@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from auth_proxy.access.base64url import decode_canonical
-from auth_proxy.access.strict_json import StrictJsonError, parse_object
 from auth_proxy.refusals import Reason, Refusal
+from service_kit.base64url import decode_canonical
+from service_kit.strict_json import StrictJsonError, parse_object
 
 ALGORITHM: Final = "RS256"
 KEY_ID: Final = re.compile(r"[\x21-\x7e]{1,256}")

@@ -8,10 +8,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
-from auth_proxy.access.base64url import decode_canonical
 from auth_proxy.access.compact_jws import ALGORITHM, KEY_ID
 from auth_proxy.access.errors import KeyRefreshError, RefreshOutcome
-from auth_proxy.access.strict_json import StrictJsonError, parse_object
+from service_kit.base64url import decode_canonical
+from service_kit.strict_json import StrictJsonError, parse_object
 
 MAX_DOCUMENT_BYTES: Final = 1_048_576
 MAX_KEYS: Final = 64

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from auth_proxy.forwarding import Headers
 from auth_proxy.header_names import letters
-from auth_proxy.pipeline.exchange import Inbound, RawRequest
+from auth_proxy.pipeline.exchange import ENCODED_SLASH, Inbound, RawRequest
 from auth_proxy.refusals import Reason, Refusal
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -27,6 +27,7 @@ _HEADER_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 # "/", "\", "%" and every control character change meaning when somebody decodes once more.
 _FORBIDDEN_BYTES: Final = frozenset({0x2F, 0x5C, 0x25, 0x7F, 0x2E, 0x3B, *range(0x20)})
+_SLASH: Final = 0x2F
 _HTTP_1_0: Final = (1, 0)
 _HTTP_1_1: Final = (1, 1)
 
@@ -40,6 +41,8 @@ class AdmitPolicy:
     most_headers: int = 100
     most_header_bytes: int = 32 * 1024
     most_body_bytes: int = 100 * 1024 * 1024
+    encoded_slashes: bool = False
+    """Whether any route takes `%2F` in a path; authorize refuses it on every other route."""
 
 
 def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
@@ -48,7 +51,7 @@ def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
     _check_sizes(raw, policy)
     headers = _headers(raw)
     _check_method_and_version(raw)
-    path, target = _target(raw.target, host)
+    path, target = _target(raw.target, host, encoded_slashes=policy.encoded_slashes)
     length, chunked = _framing(raw, headers, policy)
     return Inbound(
         method=raw.method,
@@ -102,7 +105,7 @@ def _check_method_and_version(raw: RawRequest) -> None:
         raise Refusal(Reason.METHOD_UNSUPPORTED, headers={"Allow": ", ".join(sorted(METHODS))})
 
 
-def _target(target: str, host: str) -> tuple[str, str]:
+def _target(target: str, host: str, *, encoded_slashes: bool) -> tuple[str, str]:
     for scheme in ("http://", "https://"):
         # RFC 9112 3.2.2: an absolute-form target is allowed, but it must not name another host.
         if target[: len(scheme)].lower() == scheme:
@@ -113,17 +116,21 @@ def _target(target: str, host: str) -> tuple[str, str]:
     path, mark, query = target.partition("?")
     if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
         raise Refusal(Reason.PATH_AMBIGUOUS, "characters")
-    canonical = _canonical_path(path)
+    canonical = _canonical_path(path, encoded_slashes=encoded_slashes)
     _check_escapes(query)
     # A "?" with nothing behind it is dropped: URL libraries do so, and then the bytes would differ.
     return canonical, canonical + mark + query if query else canonical
 
 
-def _canonical_path(path: str) -> str:
+def _canonical_path(path: str, *, encoded_slashes: bool) -> str:
     canonical = _ESCAPE.sub(_decode_unreserved, path)
-    segments = canonical[1:].split("/")
-    if "//" in canonical or "." in segments or ".." in segments:
+    # Judged as the most eager decoder would read it, also where an encoded slash is allowed.
+    eager = canonical.replace(ENCODED_SLASH, "/")
+    segments = eager[1:].split("/")
+    if "//" in eager or "." in segments or ".." in segments:
         raise Refusal(Reason.PATH_AMBIGUOUS, "segments")
+    if eager != canonical and not encoded_slashes:
+        raise Refusal(Reason.PATH_AMBIGUOUS, "escape of a delimiter")
     try:
         unquote_to_bytes(canonical).decode()
     except UnicodeDecodeError as error:  # some decoders read the overlong %C0%AE as a dot
@@ -136,7 +143,7 @@ def _decode_unreserved(escape: re.Match[str]) -> str:
     if not _HEX_PAIR.fullmatch(digits):
         raise Refusal(Reason.PATH_AMBIGUOUS, "broken escape")
     byte = int(digits, 16)
-    if byte in _FORBIDDEN_BYTES:
+    if byte in _FORBIDDEN_BYTES and byte != _SLASH:
         raise Refusal(Reason.PATH_AMBIGUOUS, "escape of a delimiter")
     character = chr(byte)
     return character if character in _UNRESERVED else f"%{digits.upper()}"

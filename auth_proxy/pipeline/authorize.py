@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from auth_proxy.forwarding import Headers
-from auth_proxy.pipeline.exchange import Grant, Person
+from auth_proxy.pipeline.exchange import ENCODED_SLASH, Grant, Person
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.source import Activity, Enrollment, OperatorEntry, Roster
 from auth_proxy.routes import SAFE_METHODS, Requirement, Route, RouteTable
-from service_kit.identity.model import OPERATOR_PERMISSIONS
+from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +28,23 @@ class Authorizer:
     async def authorize(self, person: Person) -> Grant:
         """Raises Refusal."""
         route = self._route(person)
+        operator = None
         try:
+            _check_protocol(person)
             self._check_origin(person)
+            _check_shape(person, route)
             operator = await self._operator(person, route)
+            _check_standing(operator, route)
         except Refusal as refusal:
-            raise refusal.at(route.name) from None
+            raise _told(refusal, person, route, operator) from None
         if operator is not None:
-            _check_permission(operator, route)
             self.activity.seen(operator.id)
         return Grant(person, route, operator, self.roster.version)
 
     def _route(self, person: Person) -> Route:
         inbound = person.screened.inbound
-        found = self.routes.find(inbound.path, inbound.method)
+        found = self.routes.find(inbound.host, inbound.path, inbound.method)
         if isinstance(found, Route):
-            if person.screened.upgrade is not None:
-                raise Refusal(Reason.UPGRADE_NOT_ALLOWED)
             return found
         if not found:
             raise Refusal(Reason.ROUTE_NOT_FOUND)
@@ -64,14 +65,17 @@ class Authorizer:
             operator = await self.enrollment.claim(
                 person.sub, person.email, person.screened.enrollment_token, _origin(person)
             )
-        if operator is None:
-            if route.requirement is Requirement.PERSON:
-                return None
+        if operator is None and route.requirement is not Requirement.PERSON:
             changed = self.roster.binds_email(person.email)
             raise Refusal(Reason.SUBJECT_CHANGED if changed else Reason.ENROLLMENT_REQUIRED)
-        if not operator.active:
-            raise Refusal(Reason.OPERATOR_DEACTIVATED)
         return operator
+
+
+def _told(refusal: Refusal, person: Person, route: Route, operator: OperatorEntry | None) -> Refusal:
+    """The refusal, with whom it hit: for the decision log and the audit log."""
+    if operator is None:
+        return refusal.at(route.name).of(person.sub, person.email)
+    return refusal.at(route.name, operator.role.value).of(person.sub, person.email, operator.id)
 
 
 def _origin(person: Person) -> Headers:
@@ -81,9 +85,34 @@ def _origin(person: Person) -> Headers:
     return (*screened.forwarding, *agent, ("X-Request-Id", screened.inbound.request_id))
 
 
-def _check_permission(operator: OperatorEntry, route: Route) -> None:
-    if isinstance(route.requirement, Requirement):
+def _check_protocol(person: Person) -> None:
+    """No route speaks h2c or anything else that a connection could be turned into."""
+    if person.screened.upgrade not in (None, "websocket"):
+        raise Refusal(Reason.UPGRADE_NOT_ALLOWED)
+
+
+def _check_shape(person: Person, route: Route) -> None:
+    """What only some routes take."""
+    inbound = person.screened.inbound
+    if person.screened.upgrade is not None:
+        raise Refusal(Reason.UPGRADE_NOT_ALLOWED)
+    if ENCODED_SLASH in inbound.path and not route.encoded_slashes:
+        raise Refusal(Reason.PATH_AMBIGUOUS, "escape of a delimiter")
+    if route.most_body_bytes is not None and (inbound.content_length or 0) > route.most_body_bytes:
+        raise Refusal(Reason.BODY_TOO_LARGE)
+
+
+def _check_standing(operator: OperatorEntry | None, route: Route) -> None:
+    if operator is None:
         return
-    if route.requirement not in OPERATOR_PERMISSIONS[operator.role]:
-        refusal = Refusal(Reason.PERMISSION_DENIED, f"needs {route.requirement.value}")
-        raise refusal.at(route.name, operator.role.value)
+    if not operator.active:
+        raise Refusal(Reason.OPERATOR_DEACTIVATED)
+    needed = route.requirement
+    if isinstance(needed, Requirement):
+        return
+    if isinstance(needed, Permission):
+        allowed = needed in OPERATOR_PERMISSIONS[operator.role]
+    else:
+        allowed = operator.role in needed
+    if not allowed:
+        raise Refusal(Reason.PERMISSION_DENIED, f"needs {route.needs}")

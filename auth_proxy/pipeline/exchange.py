@@ -5,11 +5,15 @@ They are made by their step and nowhere else:
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from auth_proxy.access.claims import AccessClaims
 from auth_proxy.forwarding import Headers
 from auth_proxy.roster.source import OperatorEntry
 from auth_proxy.routes import Route
+
+ENCODED_SLASH: Final = "%2F"
+"""In a canonical path the only spelling of a slash that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,11 @@ class Grant:
     route: Route
     operator: OperatorEntry | None
     roster_version: int
+
+    @property
+    def forwarded_target(self) -> str:
+        """The exact path and query that the upstream gets, and that a bound identity names."""
+        return self.route.forwarded(self.person.screened.inbound.target)
 
 
 @dataclass(frozen=True, slots=True)

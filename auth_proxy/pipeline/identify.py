@@ -15,7 +15,7 @@ def identify(verified: VerifiedClaims, *, accepted_types: frozenset[str]) -> Per
     identity = require_person(verified.claims, accepted_types=accepted_types)
     claimed = verified.screened.claimed_email
     if claimed is not None and _normal(claimed) != identity.email:
-        raise Refusal(Reason.EMAIL_HEADER_CONTRADICTS)
+        raise Refusal(Reason.EMAIL_HEADER_CONTRADICTS).of(identity.sub, identity.email)
     return Person(verified.screened, identity.sub, identity.email, identity.expires_at)
 
 

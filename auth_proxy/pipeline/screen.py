@@ -22,7 +22,8 @@ from auth_proxy.header_names import (
 from auth_proxy.pipeline.exchange import Inbound, Screened
 from auth_proxy.refusals import Reason, Refusal
 
-_SINGULAR: Final = frozenset({"origin", "sec-fetch-site", "content-type", "authorization"})
+# Folded: an alias beside the real header would show an upstream another value than we decided on.
+_SINGULAR: Final = frozenset({"origin", "secfetchsite", "contenttype", "authorization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _nominated(headers: Headers) -> frozenset[str]:
 
 
 def _check_singular(headers: Headers) -> None:
-    counts = Counter(name.lower() for name, _ in headers)
+    counts = Counter(letters(name) for name, _ in headers)
     if any(counts[name] > 1 for name in _SINGULAR):
         raise Refusal(Reason.CREDENTIAL_DUPLICATED, "a header that may come once came twice")
 

@@ -12,7 +12,7 @@ from cachetools import TTLCache
 from auth_proxy.forwarding import Headers
 from auth_proxy.pipeline.exchange import Grant, SignedGrant
 from auth_proxy.refusals import Reason, Refusal
-from auth_proxy.routes import SAFE_METHODS
+from auth_proxy.routes import SAFE_METHODS, IdentityField
 from service_kit.clock import Clock
 from service_kit.identity.binding import DELEGATION_HEADER, IDENTITY_HEADER
 from service_kit.identity.signing import RequestBinding, SigningError, Subject
@@ -63,17 +63,18 @@ class Voucher:
 
     def _headers(self, grant: Grant) -> Headers:
         route = grant.route
-        headers = [(IDENTITY_HEADER, self._token(grant, _Address(route.target.value)))]
+        headers = [(IDENTITY_HEADER, self._token(grant, _Address(route.identity_audience)))]
         if route.delegate_to is not None:
-            address = _Address(route.delegate_to.value, delegate=route.target.value)
+            address = _Address(route.delegate_to.value, delegate=route.identity_audience)
             headers.append((DELEGATION_HEADER, self._token(grant, address)))
-        return tuple(headers)
+        return (*headers, *_plain_headers(grant))
 
     def _token(self, grant: Grant, address: _Address) -> str:
-        inbound = grant.person.screened.inbound
+        screened = grant.person.screened
+        method = screened.inbound.method
         subject = _subject(grant)
-        if self._bind_all or inbound.method not in SAFE_METHODS:
-            binding = RequestBinding(inbound.method, inbound.target)
+        if self._bind_all or method not in SAFE_METHODS or screened.upgrade is not None:
+            binding = RequestBinding(method, grant.forwarded_target)
             return self._signer.sign(
                 subject, audience=address.audience, binding=binding, delegate=address.delegate
             )
@@ -82,6 +83,27 @@ class Voucher:
             token = self._signer.sign(subject, audience=address.audience, delegate=address.delegate)
             self._reusable[subject, address] = token
         return token
+
+
+def _plain_headers(grant: Grant) -> Headers:
+    """What a route's upstream wants to read without a token; the client's own copies are long gone."""
+    fields = [(name, _field(grant, field)) for name, field in grant.route.identity_headers]
+    # An absent header says "nobody"; an empty one is read as somebody by too many programs.
+    return tuple((name, value) for name, value in fields if value)
+
+
+def _field(grant: Grant, field: IdentityField) -> str:
+    operator, person = grant.operator, grant.person
+    value = {
+        IdentityField.EMAIL: person.email,
+        IdentityField.SUB: person.sub,
+        IdentityField.NAME: operator.name if operator else "",
+        IdentityField.ROLE: operator.role.value if operator else "",
+        IdentityField.OPERATOR_ID: operator.id if operator else "",
+    }[field]
+    if not value.isprintable():  # a line break in a name would be a header of its own
+        raise Refusal(Reason.CANNOT_VOUCH, f"{field.value} does not fit into a header")
+    return value
 
 
 def _subject(grant: Grant) -> Subject:

@@ -5,7 +5,7 @@ Seed 1's rule, for other frontends. It never serves our own panel, which needs a
 
 from auth_proxy.forwarding import Headers
 from auth_proxy.refusals import Reason, Refusal
-from auth_proxy.roster.source import OperatorEntry
+from auth_proxy.roster.source import Denied, OperatorEntry
 from service_kit.identity.model import Role
 
 
@@ -35,4 +35,11 @@ class NoActivity:
     """Nobody keeps a list of who was here."""
 
     def seen(self, operator_id: str) -> None:
+        """Forget it."""
+
+
+class NoDenials:
+    """Nobody keeps an audit log: the decision log has the line."""
+
+    def note(self, denied: Denied) -> None:
         """Forget it."""

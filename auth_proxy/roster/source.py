@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from auth_proxy.forwarding import Headers
+from auth_proxy.refusals import Reason
 from service_kit.identity.model import Role
 
 
@@ -57,3 +58,23 @@ class Activity(Protocol):
     """Notes that an operator was here; never fails and never waits (R-065)."""
 
     def seen(self, operator_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """One refused request, as the audit log should know of it. `sub` is empty when nobody is proven."""
+
+    reason: Reason
+    sub: str
+    email: str
+    operator_id: str
+    route: str
+    ip: str
+    user_agent: str
+    request_id: str
+
+
+class Denials(Protocol):
+    """Notes refusals that belong into the audit log; never fails and never waits."""
+
+    def note(self, denied: Denied) -> None: ...

@@ -15,7 +15,6 @@ from yarl import URL
 
 from auth_proxy.pipeline.exchange import SignedGrant
 from auth_proxy.refusals import Reason, Refusal
-from auth_proxy.routes import Target
 from auth_proxy.transport.headers import client_headers, upstream_headers
 from service_kit.web.service_url import ServiceUrl, open_session
 
@@ -30,7 +29,7 @@ class Relay:
 
     def __init__(
         self,
-        upstreams: Mapping[Target, ServiceUrl],
+        upstreams: Mapping[str, ServiceUrl],
         *,
         header_seconds: float = RESPONSE_HEADER_SECONDS,
         idle_seconds: float = 30.0,
@@ -40,7 +39,7 @@ class Relay:
         self._header_seconds = header_seconds
         self._idle_seconds = idle_seconds
         self._most_body_bytes = most_body_bytes
-        self._sessions: dict[Target, aiohttp.ClientSession] = {}
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def start(self) -> None:
         self._sessions = {target: open_session(url, limit=0) for target, url in self._upstreams.items()}
@@ -67,14 +66,16 @@ class Relay:
         target = signed.grant.route.target
         inbound = signed.grant.person.screened.inbound
         # encoded=True: the bytes that were decided on are the bytes that go out.
-        url = URL(self._upstreams[target].base + inbound.target, encoded=True)
+        url = URL(self._upstreams[target].base + signed.grant.forwarded_target, encoded=True)
         try:
             async with asyncio.timeout(None if inbound.has_body else self._header_seconds) as deadline:
                 return await self._sessions[target].request(
                     inbound.method,
                     url,
                     headers=upstream_headers(signed, request_id),
-                    data=self._upload(request, deadline) if inbound.has_body else None,
+                    data=self._upload(request, deadline, self._most_bytes(signed))
+                    if inbound.has_body
+                    else None,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),
                 )
@@ -85,12 +86,18 @@ class Relay:
                 raise error.__cause__ from None
             raise Refusal(Reason.UPSTREAM_UNAVAILABLE, type(error).__name__) from error
 
-    async def _upload(self, request: web.BaseRequest, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
+    def _most_bytes(self, signed: SignedGrant) -> int:
+        own = signed.grant.route.most_body_bytes
+        return self._most_body_bytes if own is None else min(own, self._most_body_bytes)
+
+    async def _upload(
+        self, request: web.BaseRequest, deadline: asyncio.Timeout, most_bytes: int
+    ) -> AsyncIterator[bytes]:
         """The body as it comes: an upload takes what it takes, the wait for the answer begins after it."""
         size = 0
         while chunk := await self._next_chunk(request):
             size += len(chunk)
-            if size > self._most_body_bytes:  # a chunked body names no length that admit could judge
+            if size > most_bytes:  # a chunked body names no length that admit could judge
                 raise Refusal(Reason.BODY_TOO_LARGE)
             yield chunk
         with contextlib.suppress(RuntimeError):  # the upstream answered before the end

@@ -14,4 +14,6 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def target_digest(target: str) -> str:
     """SHA-256 of the request target's bytes, base64url without padding: the claim `htp`."""
-    return base64.urlsafe_b64encode(hashlib.sha256(target.encode()).digest()).rstrip(b"=").decode()
+    # The HTTP parser hands over bytes that are no UTF-8 as escaped surrogates: the digest is of the bytes.
+    octets = target.encode("utf-8", "surrogateescape")
+    return base64.urlsafe_b64encode(hashlib.sha256(octets).digest()).rstrip(b"=").decode()

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +26,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 PUBLISH_BEFORE_USE: Final = timedelta(seconds=60)
 """How long a new key is published before it signs: longer than any reader caches the JWK set."""
+RETIRE_AFTER: Final = timedelta(minutes=10)
+"""How long a key stays published after its successor began to sign: every token and cache has ended."""
 
 _RAW_KEY_BYTES: Final = 32
+_STAMP: Final = "%Y%m%dT%H%M%SZ"
 
 
 class KeyFileError(Exception):
@@ -40,6 +44,7 @@ class SigningKey:
     kid: str
     private: Ed25519PrivateKey
     created_at: datetime
+    file: Path = Path()
 
     def __repr__(self) -> str:
         return f"SigningKey(kid={self.kid!r}, private=***)"
@@ -59,6 +64,11 @@ def new_signing_key(path: Path) -> str:
     return thumbprint(private.public_key())
 
 
+def key_file_name(created_at: datetime) -> str:
+    """What a key file in a folder is called: its name tells its age, which a copy would lose."""
+    return f"{created_at.astimezone(UTC):{_STAMP}}.pem"
+
+
 def load_signing_keys(path: Path) -> tuple[SigningKey, ...]:
     """The keys of a PEM file, or of every `*.pem` in a folder, oldest first.
 
@@ -67,27 +77,48 @@ def load_signing_keys(path: Path) -> tuple[SigningKey, ...]:
     files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
     if not files:
         raise KeyFileError(f"{path}: the folder holds no *.pem file")
-    return tuple(sorted((_load(file) for file in files), key=lambda key: (key.created_at, key.kid)))
+    keys = tuple(sorted((_load(file) for file in files), key=lambda key: (key.created_at, key.kid)))
+    if len({key.kid for key in keys}) < len(keys):
+        raise KeyFileError(f"{path}: holds the same key twice")
+    return keys
 
 
 def _load(file: Path) -> SigningKey:
     try:
         private = load_pem_private_key(file.read_bytes(), password=None)
-        created_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        created_at = _stamp(file) or datetime.fromtimestamp(file.stat().st_mtime, UTC)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyFileError(f"{file}: cannot be read as an unencrypted PEM private key") from error
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyFileError(f"{file}: is not an Ed25519 key")
-    return SigningKey(thumbprint(private.public_key()), private, created_at)
+    return SigningKey(thumbprint(private.public_key()), private, created_at, file)
 
 
-def active_key(keys: tuple[SigningKey, ...], now: datetime) -> SigningKey:
-    """The newest key that has been published long enough; the oldest when none has.
+def _stamp(file: Path) -> datetime | None:
+    try:
+        return datetime.strptime(file.stem, _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def active_key(
+    keys: tuple[SigningKey, ...], now: datetime, lead: timedelta = PUBLISH_BEFORE_USE
+) -> SigningKey:
+    """The newest key that has been published for the lead time; the oldest when none has.
 
     A fresh key waits, because a service that cached the JWK set a moment ago does not know it yet.
     """
-    published = [key for key in keys if now - key.created_at >= PUBLISH_BEFORE_USE]
+    published = [key for key in keys if now - key.created_at >= lead]
     return published[-1] if published else keys[0]
+
+
+def retired_keys(
+    keys: tuple[SigningKey, ...], now: datetime, lead: timedelta = PUBLISH_BEFORE_USE
+) -> tuple[SigningKey, ...]:
+    """The keys whose successor has signed for so long that nothing can name them any more."""
+    return tuple(
+        key for key, successor in pairwise(keys) if now - successor.created_at >= lead + RETIRE_AFTER
+    )
 
 
 def public_jwks(keys: Iterable[SigningKey]) -> dict[str, object]:

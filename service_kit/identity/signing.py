@@ -6,12 +6,13 @@ A key that cannot sign raises; an empty or unsigned identity is never returned.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import jwt
 
 from service_kit.clock import Clock
 from service_kit.identity.binding import MAX_LIFETIME_SECONDS, TOKEN_TYPE, target_digest
-from service_kit.identity.keys import SigningKey, active_key, public_jwks
+from service_kit.identity.keys import PUBLISH_BEFORE_USE, SigningKey, active_key, public_jwks
 from service_kit.identity.model import Role, Scope
 
 
@@ -43,7 +44,15 @@ class RequestBinding:
 class IdentitySigner:
     """Signs identities with the newest published Ed25519 key."""
 
-    def __init__(self, keys: Callable[[], tuple[SigningKey, ...]], clock: Clock, *, issuer: str) -> None:
+    def __init__(
+        self,
+        keys: Callable[[], tuple[SigningKey, ...]],
+        clock: Clock,
+        *,
+        issuer: str,
+        lead: timedelta = PUBLISH_BEFORE_USE,
+    ) -> None:
+        self._lead = lead
         self._keys = keys
         self._clock = clock
         self._issuer = issuer
@@ -75,7 +84,7 @@ class IdentitySigner:
         if delegate is not None:
             claims["azp"] = delegate
         try:
-            key = active_key(self._keys(), now)
+            key = active_key(self._keys(), now, self._lead)
             return jwt.encode(
                 claims, key.private, algorithm="EdDSA", headers={"typ": TOKEN_TYPE, "kid": key.kid}
             )

@@ -45,6 +45,8 @@ class FakeAdminService:
         self.heartbeat_seconds = 0.05
         self.tokens: dict[str, dict[str, Any]] = {}
         self.seen: list[dict[str, str]] = []
+        self.denials: list[dict[str, Any]] = []
+        self.denials_status = 204
         self.before_claim_answer: Callable[[], None] = lambda: None
         self.feeds = 0
         self.received: list[str] = []
@@ -53,6 +55,7 @@ class FakeAdminService:
         self.app.router.add_get("/internal/v1/roster/feed", self._feed)
         self.app.router.add_post("/internal/v1/enrollments/claim", self._claim)
         self.app.router.add_post("/internal/v1/operators/activity", self._activity)
+        self.app.router.add_post("/internal/v1/access-denials", self._denials)
         self.app.router.add_route("*", "/{path:.*}", self._page)
 
     def put(self, *entries: dict[str, Any]) -> None:
@@ -125,6 +128,12 @@ class FakeAdminService:
         assert request.content_type == "application/json"
         self.seen += (await request.json())["seen"]
         return web.Response(status=204)
+
+    async def _denials(self, request: web.Request) -> web.StreamResponse:
+        await self._sidecar(request)
+        if self.denials_status == 204:
+            self.denials += (await request.json())["denials"]
+        return web.Response(status=self.denials_status)
 
 
 @asynccontextmanager

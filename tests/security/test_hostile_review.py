@@ -43,7 +43,7 @@ async def test_nothing_is_parsed_behind_a_refused_upgrade(sidecar: SidecarUnderT
     head = (
         f"GET /api/admin/tenants HTTP/1.1\r\nHost: {HOST}\r\nCf-Access-Jwt-Assertion: {sidecar.token()}\r\n"
     )
-    upgrade = f"{head}Connection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+    upgrade = f"{head}Origin: {ORIGIN}\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
     writer.write(f"{upgrade}{head}\r\n".encode())
     async with asyncio.timeout(5):

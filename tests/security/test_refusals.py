@@ -194,7 +194,19 @@ CASES = (
         "websocket upgrade",
         Reason.UPGRADE_NOT_ALLOWED,
         "Bad request",
-        headers=(("Connection", "keep-alive, Upgrade"), ("Upgrade", "websocket")),
+        headers=(("Connection", "keep-alive, Upgrade"), ("Upgrade", "websocket"), ("Origin", ORIGIN)),
+    ),
+    Case(
+        "websocket upgrade from another site R-097",
+        Reason.ORIGIN_REJECTED,
+        "Origin rejected",
+        headers=(("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Origin", "https://evil.example")),
+    ),
+    Case(
+        "websocket upgrade without an Origin R-097",
+        Reason.ORIGIN_REJECTED,
+        "Origin rejected",
+        headers=(("Connection", "Upgrade"), ("Upgrade", "websocket")),
     ),
     Case(
         "a method that the path has not",

@@ -7,7 +7,7 @@ import html5lib
 import pytest
 from aiohttp import web
 
-from auth_proxy.refusal_rendering import prefers_page, render
+from auth_proxy.refusal_rendering import Reader, prefers_page, render
 from auth_proxy.refusals import ANSWERS, Reason, Refusal
 
 TO_ENROLLMENT = {Reason.ENROLLMENT_REQUIRED, Reason.SUBJECT_CHANGED}
@@ -15,7 +15,9 @@ PLAIN = {Reason.HOST_UNKNOWN, Reason.MISCONFIGURED}
 
 
 def rendered(reason: Reason, *, page: bool, method: str = "GET") -> web.Response:
-    return render(Refusal(reason, "secret detail"), "req_1", wants_page=page, navigates=page, method=method)
+    return render(
+        Refusal(reason, "secret detail"), "req_1", Reader(wants_page=page, navigates=page), method=method
+    )
 
 
 def text_of(response: web.Response) -> str:
@@ -120,7 +122,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         waits = "Retry-After" in rendered(reason, page=False).headers
         assert waits == (answer.status in {429, 503})
     special = Refusal(Reason.ROSTER_UNAVAILABLE, headers={"Retry-After": "9"})
-    assert render(special, "r", wants_page=False, navigates=False, method="GET").headers["Retry-After"] == "9"
+    assert render(special, "r", Reader(), method="GET").headers["Retry-After"] == "9"
 
 
 def test_the_answers_are_a_closed_snapshot() -> None:

@@ -10,6 +10,7 @@ from auth_proxy.routes import BUILT_IN, Requirement, Route, RouteTable, Target, 
 from service_kit.identity.model import Permission
 
 SNAPSHOT = Path(__file__).parent / "routes.txt"
+HOST = "admin.example.com"
 TABLE = RouteTable((*BUILT_IN, frontend_route()))
 
 
@@ -17,11 +18,11 @@ def row(route: Route) -> str:
     methods = ",".join(sorted(route.methods))
     delegate = f" > {route.delegate_to.value}" if route.delegate_to else ""
     pattern = f"{route.pattern} (alone)" if route.exact else route.pattern
-    return f"{pattern:<62} {methods:<45} {route.requirement.value:<34} {route.target.value}{delegate}"
+    return f"{pattern:<62} {methods:<45} {route.needs:<34} {route.target}{delegate}"
 
 
 def found(path: str, method: str = "GET", table: RouteTable = TABLE) -> Route:
-    route = table.find(path, method)
+    route = table.find(HOST, path, method)
     assert isinstance(route, Route)
     return route
 
@@ -98,13 +99,13 @@ def test_the_most_specific_pattern_wins(path: str, method: str, pattern: str) ->
 
 def test_a_stricter_route_is_not_bypassed_by_another_method() -> None:
     """PATCH on `…/suspend` does not fall back to the PATCH of the tenant itself."""
-    assert TABLE.find("/api/admin/tenants/org_1/suspend", "PATCH") == frozenset({"POST"})
-    assert TABLE.find("/api/admin/audit-logs/export", "DELETE") == frozenset({"GET", "HEAD"})
+    assert TABLE.find(HOST, "/api/admin/tenants/org_1/suspend", "PATCH") == frozenset({"POST"})
+    assert TABLE.find(HOST, "/api/admin/audit-logs/export", "DELETE") == frozenset({"GET", "HEAD"})
 
 
 def test_methods_of_one_pattern_are_told_together() -> None:
     """R-082, R-083: two rows, one Allow."""
-    assert TABLE.find("/api/admin/tenants", "PUT") == frozenset({"GET", "HEAD", "POST"})
+    assert TABLE.find(HOST, "/api/admin/tenants", "PUT") == frozenset({"GET", "HEAD", "POST"})
 
 
 def test_without_a_frontend_an_unknown_path_has_no_route() -> None:
@@ -120,7 +121,7 @@ def test_without_a_frontend_an_unknown_path_has_no_route() -> None:
         "/internal/v1/roster/feed",
         "/metrics",
     ):
-        assert table.find(path, "GET") == frozenset()
+        assert table.find(HOST, path, "GET") == frozenset()
 
 
 def test_the_welcome_page_is_one_address_alone() -> None:
@@ -128,9 +129,9 @@ def test_the_welcome_page_is_one_address_alone() -> None:
     table = RouteTable((*BUILT_IN, welcome_route()))
 
     assert found("/", "GET", table) == welcome_route()
-    assert table.find("/", "POST") == frozenset({"GET", "HEAD"})
+    assert table.find(HOST, "/", "POST") == frozenset({"GET", "HEAD"})
     for path in ("/x", "/api", "/manag"):
-        assert table.find(path, "GET") == frozenset()
+        assert table.find(HOST, path, "GET") == frozenset()
 
 
 def test_a_star_stands_for_exactly_one_segment_that_is_not_empty() -> None:
@@ -138,10 +139,10 @@ def test_a_star_stands_for_exactly_one_segment_that_is_not_empty() -> None:
     any_method = frozenset({"GET"})
     table = RouteTable([Route("/a/*/b", any_method, Requirement.OPERATOR, Target.FRONTEND)])
 
-    assert isinstance(table.find("/a/x/b", "GET"), Route)
-    assert isinstance(table.find("/a/*/b/c", "GET"), Route)
+    assert isinstance(table.find(HOST, "/a/x/b", "GET"), Route)
+    assert isinstance(table.find(HOST, "/a/*/b/c", "GET"), Route)
     for path in ("/a//b", "/a/b", "/a/x", "/a/x/y/b", "/a", "/a/x/B"):
-        assert table.find(path, "GET") == frozenset()
+        assert table.find(HOST, path, "GET") == frozenset()
 
 
 def test_the_order_of_rows_decides_nothing() -> None:
@@ -160,7 +161,7 @@ def test_the_order_of_rows_decides_nothing() -> None:
 )
 def test_no_path_gets_a_weaker_route_than_one_that_matches_it(segments: list[str]) -> None:
     """No matching pattern is more specific than the chosen one."""
-    route = TABLE.find("/" + "/".join(segments), "GET")
+    route = TABLE.find(HOST, "/" + "/".join(segments), "GET")
     if not isinstance(route, Route):
         return
 

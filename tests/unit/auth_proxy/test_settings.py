@@ -56,7 +56,7 @@ def test_without_any_setting_every_required_one_is_named() -> None:
         "CF_ACCESS_AUD: is required",
         "INTERNAL_SIGNING_KEY_FILE: is required",
         "CF_ACCESS_TEAM_DOMAIN: is required (or CF_ACCESS_TEAM)",
-        "ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM: set at least one of them",
+        "ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM / AUTH_PROXY_CONFIG: set at least one of them",
         "ADMIN_SERVICE_URL / AUTH_PROXY_ROSTER: set at least one of them",
     ]
 
@@ -69,8 +69,8 @@ NO_ORIGIN = "ADMIN_ORIGIN: names no origin for the host admin.example.com"
 DEV_OUTSIDE = "LOCAL_DEV_ADMIN_EMAIL / ALLOW_DEV_ADMIN_AUTH: Misconfigured: set outside APP_ENV=development"
 NO_LOOPBACK = "AUTH_PROXY_LISTEN: must be loopback while the development gate is open"
 BAD_LISTEN = "AUTH_PROXY_LISTEN: must be host:port, [ipv6]:port or unix:/path"
-BAD_ROSTER = "AUTH_PROXY_ROSTER: must be feed or open:<role>"
-OPEN_PANEL = "AUTH_PROXY_ROSTER: open:<role> is for other frontends; the panel needs feed"
+BAD_ROSTER = "AUTH_PROXY_ROSTER: must be feed, file:/path or open:<role>"
+OPEN_PANEL = "AUTH_PROXY_ROSTER: file and open are for other frontends; the panel needs feed"
 ALONE = {
     **GOOD,
     "ADMIN_SERVICE_URL": "",
@@ -207,7 +207,7 @@ BAD_URL = "must be http://host:port or http+unix:///path"
             GOOD,
             {"ADMIN_SERVICE_URL": ""},
             [
-                "ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM: set at least one of them",
+                "ADMIN_SERVICE_URL / AUTH_PROXY_UPSTREAM / AUTH_PROXY_CONFIG: set at least one of them",
                 "ADMIN_SERVICE_URL / AUTH_PROXY_ROSTER: set at least one of them",
             ],
         ),
@@ -217,7 +217,10 @@ BAD_URL = "must be http://host:port or http+unix:///path"
             ["AUTH_PROXY_ROSTER: feed needs ADMIN_SERVICE_URL"],
         ),
         (GOOD, {"AUTH_PROXY_ROSTER": "open:support"}, [OPEN_PANEL]),
-        (GOOD, {"AUTH_PROXY_ROSTER": "file:/x"}, [BAD_ROSTER]),
+        (GOOD, {"AUTH_PROXY_ROSTER": "file:/x"}, [OPEN_PANEL]),
+        (ALONE, {"AUTH_PROXY_ROSTER": "file:/x"}, []),
+        (ALONE, {"AUTH_PROXY_ROSTER": "file:x"}, [BAD_ROSTER]),
+        (ALONE, {"AUTH_PROXY_ROSTER": "file:"}, [BAD_ROSTER]),
         (ALONE, {"AUTH_PROXY_ROSTER": "open:root"}, [BAD_ROSTER]),
         (ALONE, {"AUTH_PROXY_ROSTER": "open:"}, [BAD_ROSTER]),
         (ALONE, {"AUTH_PROXY_ROSTER": "open"}, [BAD_ROSTER]),

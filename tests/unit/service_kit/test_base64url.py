@@ -1,4 +1,4 @@
-"""Proves `auth_proxy.access.base64url`."""
+"""Proves `service_kit.base64url`."""
 
 import base64
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_proxy.access.base64url import decode_canonical
+from service_kit.base64url import decode_canonical
 
 REFUSED = {
     "empty": "",

@@ -1,4 +1,4 @@
-"""Proves `auth_proxy.access.strict_json`."""
+"""Proves `service_kit.strict_json`."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_proxy.access.strict_json import MAX_DEPTH, StrictJsonError, parse_object
+from service_kit.strict_json import MAX_DEPTH, StrictJsonError, parse_object
 
 PLAIN = b'{"a":[1,-2.5,"x",true,null,{"b":{}}]}'
 
