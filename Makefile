@@ -40,6 +40,9 @@ lock: $(INSTALLED) ## Write the lock files anew
 	  --no-emit-find-links --no-header --output-file requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-header --allow-unsafe --extra dev --output-file requirements-dev.lock pyproject.toml
+	@# pip-compile drops the marker of a package that this machine can install; others could not.
+	sed -i 's/^\(atheris==[^ ]*\) \\$$/\1 ; sys_platform == "linux" and platform_machine == "x86_64" and python_version < "3.14" \\/' \
+	  requirements-dev.lock
 
 clean: ## Remove the virtual environment and the demo's data
 	rm -rf $(VENV) data/demo

@@ -16,6 +16,9 @@ from prometheus_client import CollectorRegistry
 from admin_service.audit import handlers as audit_handlers
 from admin_service.audit.repository import AuditRepository
 from admin_service.audit.service import AuditReader
+from admin_service.denials import handlers as denial_handlers
+from admin_service.denials.repository import DenialRepository
+from admin_service.denials.service import DenialService
 from admin_service.enrollment import handlers as enrollment_handlers
 from admin_service.enrollment.repository import EnrollmentRepository
 from admin_service.enrollment.service import EnrollmentService
@@ -30,6 +33,10 @@ from admin_service.panel.routes import endpoints as panel_endpoints
 from admin_service.roster import handlers as roster_handlers
 from admin_service.roster.repository import RosterRepository
 from admin_service.roster.service import RosterHub, RosterMetrics
+from admin_service.sessions import handlers as session_handlers
+from admin_service.sessions.cookie import AX_TOKEN, SessionCookie
+from admin_service.sessions.repository import SessionRepository
+from admin_service.sessions.service import SessionService
 from admin_service.settings import AdminSettings
 from admin_service.tables import AUDIT, SERVICE_KEYS
 from admin_service.tenant_api import TenantApi
@@ -80,6 +87,9 @@ class Services:
 
     operators: OperatorService
     enrollment: EnrollmentService
+    sessions: SessionService
+    session_cookie: SessionCookie
+    denials: DenialService
     audit: AuditReader
     roster: RosterHub
     tenants: TenantApi
@@ -108,7 +118,8 @@ async def create_app(
         await migrate(database, MIGRATIONS)
         service_keys = await _service_keys(database, clock)
         tenants = tenant_api or TenantApi(settings.tenant_service_url)
-        services = build_services(database, service_keys, clock, registry, tenants)
+        cookie = SessionCookie(settings.ax_token_cookie)
+        services = build_services(database, service_keys, clock, registry, tenants, session_cookie=cookie)
         panel = build_panel(services, service_keys, settings, clock)
         policy = VerifierPolicy(issuer=settings.internal_issuer, audience=AUDIENCE)
         verifier = IdentityVerifier(policy, keys, MemoryReplayGuard(clock), clock)
@@ -134,6 +145,8 @@ def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
     return (
         *operator_handlers.endpoints(services.operators),
         *enrollment_handlers.endpoints(services.enrollment),
+        *session_handlers.endpoints(services.sessions, services.session_cookie),
+        *denial_handlers.endpoints(services.denials),
         *roster_handlers.endpoints(services.roster),
         *audit_handlers.endpoints(services.audit),
         *panel_endpoints(panel),
@@ -146,11 +159,21 @@ def build_services(
     clock: Clock,
     registry: CollectorRegistry,
     tenants: TenantApi,
+    *,
+    session_cookie: SessionCookie = AX_TOKEN,
 ) -> Services:
     """The domains over a database; nothing is read or connected yet."""
     ids, cursors, operators = IdFactory(clock), CursorCodec(keys.cursor), OperatorRepository()
     recorder = AuditRecorder(AUDIT, ids, clock)
     roster = RosterHub(database, RosterRepository(), RosterMetrics(registry, _NAMESPACE))
+    sessions = SessionService(
+        database=database,
+        sessions=SessionRepository(),
+        operators=operators,
+        recorder=recorder,
+        ids=ids,
+        clock=clock,
+    )
     return Services(
         operators=OperatorService(
             database=database,
@@ -159,6 +182,7 @@ def build_services(
             ids=ids,
             clock=clock,
             cursors=cursors,
+            sessions=sessions,
             roster_changed=roster.announce,
         ),
         enrollment=EnrollmentService(
@@ -169,6 +193,15 @@ def build_services(
             ids=ids,
             clock=clock,
             roster_changed=roster.announce,
+        ),
+        sessions=sessions,
+        session_cookie=session_cookie,
+        denials=DenialService(
+            database=database,
+            denials=DenialRepository(),
+            operators=operators,
+            recorder=recorder,
+            clock=clock,
         ),
         audit=AuditReader(database, AuditRepository(), tenants, clock, cursors),
         roster=roster,

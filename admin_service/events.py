@@ -21,6 +21,14 @@ ENROLLMENT_CLAIMED: Final = _event(
     "admin.enrollment.claimed", "claim_enrollment", Severity.WARNING, "operator"
 )
 ENROLLMENT_FAILED: Final = _event("admin.enrollment.failed", "fail_enrollment", Severity.WARNING, "operator")
+SESSION_MINTED: Final = _event("admin.session.minted", "mint_session", Severity.INFO, "operator_session")
+SESSION_REVOKED: Final = _event(
+    "admin.session.revoked", "revoke_session", Severity.NOTICE, "operator_session"
+)
+ACCESS_DENIED: Final = _event("admin.access.denied", "deny_access", Severity.NOTICE, "route")
+ACCESS_SUBJECT_CHANGED: Final = _event(
+    "admin.access.subject_changed", "deny_changed_subject", Severity.WARNING, "operator"
+)
 
 CATALOGUE: Final = (
     OPERATOR_CREATED,
@@ -28,4 +36,8 @@ CATALOGUE: Final = (
     ENROLLMENT_ISSUED,
     ENROLLMENT_CLAIMED,
     ENROLLMENT_FAILED,
+    SESSION_MINTED,
+    SESSION_REVOKED,
+    ACCESS_DENIED,
+    ACCESS_SUBJECT_CHANGED,
 )

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -118,6 +118,12 @@ class AdminSettings(DatabaseSettings):
         validate_default=True,
         validation_alias="ADMIN_ORIGIN",
         description="What forms must carry as `Origin`; by default `https://<ADMIN_HOST>`.",
+    )
+    ax_token_cookie: Literal["ax_token", "__Host-ax_token"] = Field(
+        default="ax_token",
+        validation_alias="AX_TOKEN_COOKIE",
+        description="The name of the session cookie that `POST /api/access-sso` sets: `ax_token` or "
+        "`__Host-ax_token`. With `__Host-` browsers take it from this host alone.",
     )
     tenant_base_domain: Annotated[str, AfterValidator(_domain)] = Field(
         default="app.example.com",

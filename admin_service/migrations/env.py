@@ -4,7 +4,8 @@ from alembic import context
 from sqlalchemy import Connection
 
 import admin_service.enrollment.models
-import admin_service.operators.models  # noqa: F401 - the models add their tables to the set
+import admin_service.operators.models
+import admin_service.sessions.models  # noqa: F401 - the models add their tables to the set
 from admin_service.tables import METADATA
 
 

@@ -1,6 +1,6 @@
 """Every statement about operators. Rules live in the services; guards live in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -79,6 +79,20 @@ class OperatorRepository:
     async def by_id(self, session: ReadSession, operator_id: str) -> Operator | None:
         row = await session.first(select_operators().where(_T.id == operator_id))
         return to_operator(row) if row is not None else None
+
+    async def by_ids(self, session: ReadSession, operator_ids: Collection[str]) -> dict[str, Operator]:
+        """The rows that exist, by id."""
+        if not operator_ids:
+            return {}
+        query = select_operators().where(_T.id.in_(operator_ids))
+        return {row["id"]: to_operator(row) for row in await session.rows(query)}
+
+    async def by_live_emails(self, session: ReadSession, emails: Collection[str]) -> dict[str, Operator]:
+        """Who owns these addresses now: to say whom something concerns, never to let anybody in (R-060)."""
+        if not emails:
+            return {}
+        query = select_operators().where(_T.email.in_(emails), _T.deactivated_at.is_(None))
+        return {row["email"]: to_operator(row) for row in await session.rows(query)}
 
     async def lock(self, session: WriteSession, *operator_ids: str) -> dict[str, Operator]:
         """The rows by id, held until the commit.

@@ -5,14 +5,12 @@ operator who asks is checked again inside it: somebody may have deactivated them
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from admin_service import events
 from admin_service.caller import Caller, Origin, audit_entry
 from admin_service.operators.errors import (
-    AccountDeactivatedError,
     AlreadySeededError,
-    EnrollmentRequiredError,
     LastSuperAdminError,
     OperatorExistsError,
     OperatorNotFoundError,
@@ -27,6 +25,7 @@ from admin_service.operators.models import (
     OperatorState,
     Sighting,
 )
+from admin_service.operators.own_row import operator_id_of, own_row
 from admin_service.operators.repository import OperatorRepository
 from admin_service.operators.tokens import TOKEN_LIFETIME, new_enrollment_token, token_digest
 from admin_service.paging import MOST_ROWS, Page, cut, read_cursor
@@ -42,6 +41,14 @@ from service_kit.web.paging import CursorCodec
 _PREFIX: Final = "adm"
 
 
+class SessionEnder(Protocol):
+    """Where an operator's sessions are; they die with the row, in the same transaction."""
+
+    async def end_all(
+        self, session: WriteSession, operator_id: str, by: Actor, origin: Origin | None
+    ) -> None: ...
+
+
 class OperatorService:
     """Everything that can be done with operators."""
 
@@ -54,6 +61,7 @@ class OperatorService:
         ids: IdFactory,
         clock: Clock,
         cursors: CursorCodec,
+        sessions: SessionEnder,
         roster_changed: Callable[[], None],
     ) -> None:
         self._database = database
@@ -62,6 +70,7 @@ class OperatorService:
         self._ids = ids
         self._clock = clock
         self._cursors = cursors
+        self._sessions = sessions
         self._roster_changed = roster_changed
 
     async def page(
@@ -86,7 +95,9 @@ class OperatorService:
         Raises OperatorExistsError, SuperAdminGrantForbiddenError.
         """
         async with self._database.write() as session:
-            actor = _still_allowed(caller.actor, await self._operators.lock(session, _id_of(caller.actor)))
+            actor = _still_allowed(
+                caller.actor, await self._operators.lock(session, operator_id_of(caller.actor))
+            )
             # R-076: a rule of its own, so that a future role with this permission cannot break it.
             if wanted.role is Role.SUPER_ADMIN and actor.role is not Role.SUPER_ADMIN:
                 raise SuperAdminGrantForbiddenError
@@ -102,12 +113,12 @@ class OperatorService:
             return await self._provision(session, wanted, SYSTEM, None)
 
     async def deactivate(self, caller: Caller, operator_id: str, *, reason: str = "") -> Operator:
-        """Deactivate; a repeat changes nothing (R-064, R-078, R-079).
+        """Deactivate and end every session; a repeat changes nothing (R-064, R-078, R-079).
 
         Raises OperatorNotFoundError, SelfDeactivationError, LastSuperAdminError.
         """
         async with self._database.write() as session:
-            rows = await self._operators.lock(session, _id_of(caller.actor), operator_id)
+            rows = await self._operators.lock(session, operator_id_of(caller.actor), operator_id)
             actor = _still_allowed(caller.actor, rows)
             target = rows.get(operator_id)
             if target is None:
@@ -121,8 +132,8 @@ class OperatorService:
     async def me(self, identity: InternalIdentity) -> Operator:
         """The caller's own row. Raises EnrollmentRequiredError, AccountDeactivatedError."""
         async with self._database.read() as session:
-            row = await self._operators.by_id(session, _id_of(identity))
-        return _own_row(identity, row)
+            row = await self._operators.by_id(session, operator_id_of(identity))
+        return own_row(identity, row)
 
     async def confirmed(self, identity: InternalIdentity) -> InternalIdentity:
         """The identity with the role that its row has now: the row decides, not the token (R-039, R-064).
@@ -181,12 +192,12 @@ class OperatorService:
         # The CHECK of the guard row is the last line; asking first, under its lock, gives a clear answer.
         if target.is_active_super_admin and await self._operators.lock_active_super_admins(session) <= 1:
             raise LastSuperAdminError
-        now = self._clock.now()
+        now, by = self._clock.now(), Actor.of(actor.speaks(caller.actor))
         await self._operators.deactivate(session, target.id, by=actor.id, reason=reason, now=now)
         session.after_commit(self._roster_changed)
         entry = audit_entry(
             events.OPERATOR_DEACTIVATED,
-            Actor.of(actor.speaks(caller.actor)),
+            by,
             caller.origin,
             target.id,
             reason=reason,
@@ -194,6 +205,7 @@ class OperatorService:
             details_pii={"email": target.email, "name": target.name},
         )
         changed = await self._row(session, target.id)
+        await self._sessions.end_all(session, target.id, by, caller.origin)
         await self._recorder.record(session, entry)
         return changed
 
@@ -204,24 +216,9 @@ class OperatorService:
         return row
 
 
-def _id_of(identity: InternalIdentity) -> str:
-    if identity.operator_id is None:
-        raise EnrollmentRequiredError
-    return identity.operator_id
-
-
-def _own_row(identity: InternalIdentity, row: Operator | None) -> Operator:
-    """The row, if it is this person's and lets them in. Never found by e-mail address (R-060)."""
-    if row is not None and row.state is OperatorState.DEACTIVATED:
-        raise AccountDeactivatedError
-    if row is None or row.access_sub is None or row.access_sub != identity.subject:
-        raise EnrollmentRequiredError
-    return row
-
-
 def _still_allowed(identity: InternalIdentity, locked: Mapping[str, Operator]) -> Operator:
     """The row of the operator who asks, as it is inside the transaction."""
-    actor = _own_row(identity, locked.get(_id_of(identity)))
+    actor = own_row(identity, locked.get(operator_id_of(identity)))
     if Permission.MANAGE_GLOBAL_ADMINS not in OPERATOR_PERMISSIONS[actor.role]:
         raise ForbiddenError("PERMISSION_DENIED", "Permission denied")
     return actor

@@ -57,6 +57,7 @@ EVENT_LABELS: Mapping[str, str] = {
     "admin.session.minted": "Session started",
     "admin.session.revoked": "Session revoked",
     "admin.access.denied": "Access denied",
+    "admin.access.subject_changed": "Access subject changed",
     "admin.audit_log.viewed": "Audit log read",
     "admin.audit_log.exported": "Audit log exported",
     "admin.break_glass.used": "Break-glass used",

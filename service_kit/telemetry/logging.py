@@ -15,7 +15,7 @@ _SECRET_NAMES: Final = re.compile(
 )
 _SECRET_TEXT: Final = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a compact JWS
-    r"|(?:enr_|cfast_)[\w-]{8,}"  # an enrollment token; a service token's secret (access-facts 1.7)
+    r"|(?:enr_|axs_|cfast_)[\w-]{8,}"  # tokens of ours; a service token's secret (access-facts 1.7)
     r"|inv_\w{26}_\w{26}"  # the link of an invitation
     r"|(?i:(?<=cookie: )|(?<=authorization: ))[^\r\n\\'\"]+"  # header lines that a library quotes
     r"|(?<=://)[^\s/@:]{0,256}:[^\s/@]{1,256}(?=@)"  # the user and password of a URL; bounded, so linear

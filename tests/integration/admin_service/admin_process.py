@@ -13,6 +13,8 @@ from sqlalchemy import insert, text
 from admin_service.app import DATABASE, SERVICES, Applications, Services, create_app
 from admin_service.operators.models import GLOBAL_ADMINS
 from admin_service.operators.tokens import token_digest
+from admin_service.sessions.models import OPERATOR_SESSIONS, SESSION_LIFETIME
+from admin_service.sessions.tokens import session_digest
 from admin_service.settings import AdminSettings
 from admin_service.tenant_api import TenantApi
 from service_kit.audit.queries import AuditFilter
@@ -32,6 +34,8 @@ AUDIT_LOG = "/api/admin/audit-logs"
 CLAIM = "/internal/v1/enrollments/claim"
 ACTIVITY = "/internal/v1/operators/activity"
 FEED = "/internal/v1/roster/feed"
+DENIALS = "/internal/v1/access-denials"
+EXCHANGE = "/api/access-sso"
 ORIGIN = RequestOrigin("req_test", "192.0.2.7", "test agent")
 
 _ENVIRON = {
@@ -164,6 +168,30 @@ class AdminProcess:
             enrollment_token_expires_at=self.clock.now() + timedelta(seconds=expires_in),
             **columns,
         )
+
+    async def hold(self, operator_id: str, token: str, session_id: str = "", **columns: Any) -> str:
+        """A session of an operator with a known token; `columns` override."""
+        row = {
+            "id": session_id or f"ops_{token}",
+            "chain_id": session_id or f"ops_{token}",
+            "token_hash": session_digest(token),
+            "admin_id": operator_id,
+            "access_sub": operator_id.replace("adm_", "sub-"),
+            "created_at": self.clock.now(),
+            "expires_at": self.clock.now() + SESSION_LIFETIME,
+            "last_seen_at": self.clock.now(),
+            "ip": "",
+            "user_agent": "",
+            **columns,
+        }
+        async with self.database.write() as session:
+            await session.execute(insert(OPERATOR_SESSIONS).values(**row))
+        return token
+
+    async def live_sessions(self, operator_id: str) -> Sequence[Mapping[str, Any]]:
+        """The operator's rows that nobody revoked, in the order of their ids."""
+        rows = [row for row in await self.rows("operator_sessions") if row["admin_id"] == operator_id]
+        return sorted((row for row in rows if row["revoked_at"] is None), key=lambda row: str(row["id"]))
 
     async def ask(
         self,

@@ -6,22 +6,26 @@ from typing import Any
 import pytest
 from sqlalchemy import Executable
 
+from admin_service.denials.models import DenialReport
 from admin_service.enrollment.errors import EnrollmentRefusedError
 from admin_service.enrollment.models import Claimant
 from admin_service.operators.models import NewOperator
 from service_kit.db.session import Parameters, WriteSession
 from service_kit.identity.model import Role
 from tests.integration.admin_service.admin_process import ORIGIN, AdminProcess, asker
+from tests.integration.admin_service.denials import denial
 
 TABLES = (
     "global_admins",
     "super_admin_guard",
     "roster_version",
     "enrollment_attempts",
+    "operator_sessions",
     "audit_events",
     "audit_pii",
     "audit_chain_heads",
 )
+HELD = "axs_held"
 WANTED = NewOperator("new@example.com", "New", Role.SUPPORT)
 
 
@@ -50,7 +54,35 @@ async def fail_to_claim(process: AdminProcess) -> None:
         await process.services.enrollment.claim(Claimant("sub-new", "p@example.com"), "enr_x", ORIGIN)
 
 
-@pytest.mark.parametrize("change", [create, deactivate, claim, fail_to_claim])
+async def deactivate_with_a_session(process: AdminProcess) -> None:
+    await process.services.operators.deactivate(asker(), "adm_c")
+
+
+async def mint(process: AdminProcess) -> None:
+    await process.services.sessions.exchange(asker(operator_id="adm_b"))
+
+
+async def sign_out(process: AdminProcess) -> None:
+    await process.services.sessions.end(asker(operator_id="adm_c"), [HELD])
+
+
+async def report_denials(process: AdminProcess) -> None:
+    await process.services.denials.record(DenialReport((denial(), denial(sub="")), dropped=1))
+
+
+CHANGES = [
+    create,
+    deactivate,
+    claim,
+    fail_to_claim,
+    deactivate_with_a_session,
+    mint,
+    sign_out,
+    report_denials,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 async def test_a_fault_between_any_two_statements_leaves_no_trace(
     process: AdminProcess, change: Callable[[AdminProcess], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +90,8 @@ async def test_a_fault_between_any_two_statements_leaves_no_trace(
     await process.add()
     await process.add(operator_id="adm_b")
     await process.add_pending("adm_p", "enr_p")
+    await process.add(operator_id="adm_c")
+    await process.hold("adm_c", HELD)
     before = await everything(process)
     execute, left = WriteSession.execute, 0
 

@@ -21,6 +21,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.database_url.get_secret_value() == "sqlite:///data/admin.db"
     assert settings.internal_issuer == "auth_proxy"
     assert settings.app_env == "production"
+    assert settings.ax_token_cookie == "ax_token"
     assert settings.origins == ("https://admin.example.com",)
 
 
@@ -51,6 +52,9 @@ def test_an_origin_replaces_the_hosts() -> None:
         ({"APP_ENV": "Prod!"}, "APP_ENV"),
         ({"APP_ENV": "production", "NODE_ENV": "development"}, "APP_ENV / NODE_ENV"),
         ({"TENANT_BASE_DOMAIN": "-x-"}, "TENANT_BASE_DOMAIN"),
+        ({"AX_TOKEN_COOKIE": "AX_TOKEN"}, "AX_TOKEN_COOKIE"),
+        ({"AX_TOKEN_COOKIE": "ax_token; Domain=example.com"}, "AX_TOKEN_COOKIE"),
+        ({"AX_TOKEN_COOKIE": "__Host-tenant_session"}, "AX_TOKEN_COOKIE"),
     ],
 )
 def test_a_wrong_setting_is_named_by_its_variable(change: dict[str, str], variable: str) -> None:
@@ -78,3 +82,10 @@ def test_a_unix_socket_of_the_tenant_service() -> None:
     settings = load_settings(AdminSettings, {**GOOD, "TENANT_SERVICE_URL": "http+unix:///run/tenant.sock"})
 
     assert settings.tenant_service_url == "http+unix:///run/tenant.sock"
+
+
+def test_the_session_cookie_has_two_names() -> None:
+    """C-17: `__Host-ax_token` is the one other name that the cookie may have."""
+    settings = load_settings(AdminSettings, {**GOOD, "AX_TOKEN_COOKIE": "__Host-ax_token"})
+
+    assert settings.ax_token_cookie == "__Host-ax_token"

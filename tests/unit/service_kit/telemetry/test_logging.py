@@ -18,6 +18,7 @@ SECRETS = [
     f"https://x/?t={JWT}&y=1",
     JWT.rsplit(".", 1)[0] + ".",
     "enr_" + "a-_B" * 10,
+    "axs_" + "a-_B" * 10,
     "cfast_0123456789abcdef",
     "inv_01HZZZZZZZZZZZZZZZZZZZZZZZ_01HSECRETSECRETSECRETSECRE",
 ]

@@ -1,0 +1,1 @@
+"""Denials as audit events: what the sidecars refused, reported in batches."""
