@@ -7,7 +7,8 @@ builds one part out of another.
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,7 +19,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from auth_proxy.access.errors import RefreshOutcome
-from auth_proxy.access.key_set import RemoteKeySet
+from auth_proxy.access.key_set import KeySet, RemoteKeySet
 from auth_proxy.access.key_source import HttpKeySource
 from auth_proxy.access.verifier import AccessVerifier, VerifierPolicy
 from auth_proxy.boot_exchange import BootExchange
@@ -30,7 +31,7 @@ from auth_proxy.key_ring import KeyRing
 from auth_proxy.ops import access_keys_check, build_ops_app, roster_check, signing_check
 from auth_proxy.pipeline.admit import AdmitPolicy
 from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
-from auth_proxy.pipeline.authorize import Authorizer
+from auth_proxy.pipeline.authorize import Authorizer, Standing
 from auth_proxy.pipeline.screen import ScreenPolicy
 from auth_proxy.pipeline.vouch import Voucher
 from auth_proxy.roster.activity import BatchedActivity
@@ -52,12 +53,17 @@ from auth_proxy.routes import (
     welcome_route,
 )
 from auth_proxy.settings import ProxySettings
+from auth_proxy.transport.connections import ConnectionPolicy, Connections, Shed
 from auth_proxy.transport.dispatch import Dispatch
 from auth_proxy.transport.listener import GateServer, require_c_parser
 from auth_proxy.transport.relay import Relay
+from auth_proxy.transport.standing import Watch
 from auth_proxy.transport.static_files import StaticFiles
+from auth_proxy.transport.tunnel import Cause
+from auth_proxy.transport.websocket import WebSocketRelay
 from auth_proxy.watched import Watched
 from service_kit.clock import Clock, SystemClock
+from service_kit.identity.keys import SigningKey
 from service_kit.identity.model import Role
 from service_kit.identity.signing import IdentitySigner
 from service_kit.settings import Listen
@@ -76,6 +82,13 @@ class Sidecar:
     gate: GateServer
     ops: web.Application
     metrics: ProxyMetrics
+    looks: tuple[Callable[[], None], ...] = ()
+
+    def reload(self) -> None:
+        """Read the signing keys and the roster file now, if they changed; a broken one changes nothing."""
+        _log.info("reload_requested")
+        for look in self.looks:
+            look()
 
 
 class _Part(Protocol):
@@ -86,7 +99,7 @@ class _Part(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Operators:
+class Operators:
     """Everything that knows about operators, from one source."""
 
     roster: Roster
@@ -94,11 +107,16 @@ class _Operators:
     activity: Activity
     denials: Denials
     checks: tuple[ReadinessCheck, ...] = ()
+    looks: tuple[Callable[[], None], ...] = ()
 
 
 async def run(settings: ProxySettings, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then drain. Raises PortInUseError or KeyFileError before serving."""
+    """Serve until `stop` is set, then drain. Raises PortInUseError or KeyFileError before serving.
+
+    SIGHUP, which would end the process, reads keys and roster anew instead.
+    """
     async with running(settings) as sidecar:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reload)
         sites = [
             Site("ops", settings.ops_listen, sidecar.ops),
             Site("gate", settings.listen, sidecar.gate),
@@ -117,12 +135,16 @@ async def running(
     registry = registry or CollectorRegistry()
     metrics = ProxyMetrics(registry)
     async with contextlib.AsyncExitStack() as stack:
-        signer = await _signer(settings, clock, metrics, stack)
+        ring = await _ring(settings, clock, metrics, stack)
+        signer = signer_of(settings, ring.current, clock)
         keys = await _keys(settings, clock, metrics, stack)
         operators = await _operators(settings, signer, clock, metrics, stack)
+        watch = Watch(Standing(operators.roster, clock, settings.leeway_seconds))
+        await _begin(watch, stack)
+        websockets = await _websockets(settings, watch, metrics, stack)
         gate = Gate(
-            _pipeline(settings, keys, operators, signer, clock),
-            await _forwarder(settings, stack),
+            pipeline_of(settings, keys, operators, signer, clock),
+            await _forwarder(settings, watch, websockets, metrics, stack),
             DecisionLog(metrics),
             clock,
             denials=operators.denials,
@@ -132,28 +154,79 @@ async def running(
         ops = build_ops_app(registry, checks, signer)
         if settings.dev_gate_is_open:
             _log.warning("development_gate_open", meaning="everybody on this machine is an operator")
-        yield Sidecar(GateServer(gate, gate.refuse_unparsed), ops, metrics)
+        looks = (ring.look, *operators.looks)
+        server = GateServer(
+            gate, gate.refuse_unparsed, _connections(settings, metrics), leaving=websockets.leave
+        )
+        yield Sidecar(server, ops, metrics, looks)
 
 
-async def _signer(
+async def _ring(
     settings: ProxySettings, clock: Clock, metrics: ProxyMetrics, stack: contextlib.AsyncExitStack
-) -> IdentitySigner:
+) -> KeyRing:
     refused = metrics.reloads_refused.labels("signing_keys").inc
     ring = KeyRing(settings.signing_key_file, clock, refused=refused)
     await _begin(ring, stack)
-    metrics.signing_keys.set_function(lambda: len(ring.keys()))
+    metrics.signing_keys.set_function(lambda: len(ring.current()))
+    return ring
+
+
+def signer_of(
+    settings: ProxySettings, keys: Callable[[], tuple[SigningKey, ...]], clock: Clock
+) -> IdentitySigner:
+    """The signer of the internal identity."""
     lead = timedelta(seconds=settings.signing_lead_seconds)
-    return IdentitySigner(ring.keys, clock, issuer=settings.issuer, lead=lead)
+    return IdentitySigner(keys, clock, issuer=settings.issuer, lead=lead)
 
 
-async def _forwarder(settings: ProxySettings, stack: contextlib.AsyncExitStack) -> Dispatch:
+async def _forwarder(
+    settings: ProxySettings,
+    watch: Watch,
+    websockets: WebSocketRelay,
+    metrics: ProxyMetrics,
+    stack: contextlib.AsyncExitStack,
+) -> Dispatch:
     destinations = _destinations(settings)
-    urls = {target: url for target, url in destinations.items() if isinstance(url, ServiceUrl)}
     folders = {target: folder for target, folder in destinations.items() if isinstance(folder, StaticFolder)}
-    relay = Relay(urls, most_body_bytes=settings.max_body_bytes, idle_seconds=settings.body_idle_seconds)
+    relay = Relay(
+        _urls(settings),
+        watch,
+        most_body_bytes=settings.max_body_bytes,
+        idle_seconds=settings.body_idle_seconds,
+        ended=lambda reason: metrics.streams_ended.labels(reason.value).inc(),
+    )
     await _begin(relay, stack)
     static = {target: StaticFiles(folder) for target, folder in folders.items()}
-    return Dispatch(relay, {**static, Target.SIDECAR: BootExchange()})
+    return Dispatch(relay, websockets, {**static, Target.SIDECAR: BootExchange()})
+
+
+async def _websockets(
+    settings: ProxySettings, watch: Watch, metrics: ProxyMetrics, stack: contextlib.AsyncExitStack
+) -> WebSocketRelay:
+    by_cause = {cause: metrics.websockets_closed.labels(cause.value) for cause in Cause}
+    relay = WebSocketRelay(
+        _urls(settings),
+        watch,
+        most_message_bytes=settings.websocket_max_message,
+        most_per_person=settings.websockets_per_person,
+        closed=lambda cause: by_cause[cause].inc(),
+    )
+    metrics.websockets.set_function(lambda: relay.open)
+    await _begin(relay, stack)
+    return relay
+
+
+def _connections(settings: ProxySettings, metrics: ProxyMetrics) -> Connections:
+    policy = ConnectionPolicy(
+        header_seconds=settings.header_seconds,
+        write_seconds=settings.write_seconds,
+        most=settings.max_connections,
+        most_per_peer=settings.max_connections_per_peer,
+    )
+    by_cause = {cause: metrics.connections_shed.labels(cause.value) for cause in Shed}
+    connections = Connections(policy, lambda cause: by_cause[cause].inc())
+    metrics.connections.set_function(lambda: connections.open)
+    return connections
 
 
 async def _keys(
@@ -176,15 +249,16 @@ async def _operators(
     clock: Clock,
     metrics: ProxyMetrics,
     stack: contextlib.AsyncExitStack,
-) -> _Operators:
+) -> Operators:
     kind, _, detail = settings.roster_source.partition(":")
     if kind == "open":
-        return _Operators(OpenRoster(Role(detail)), NoEnrollment(), NoActivity(), NoDenials())
+        return Operators(OpenRoster(Role(detail)), NoEnrollment(), NoActivity(), NoDenials())
     if kind == "file":
         refused = metrics.reloads_refused.labels("roster").inc
         watched = Watched(Path(detail), load_operators, expected=RosterFileError, refused=refused)
         await _begin(watched, stack)
-        return _Operators(FileRoster(watched), NoEnrollment(), NoActivity(), NoDenials())
+        looks = (watched.look,)
+        return Operators(FileRoster(watched), NoEnrollment(), NoActivity(), NoDenials(), looks=looks)
     link = AdminLink(_required(settings.admin_service), signer)
     roster = FeedRoster(link, clock, _FeedMetrics(metrics), max_staleness=settings.roster_max_staleness)
     activity, denials = BatchedActivity(link, clock), AggregatedDenials(link, clock)
@@ -192,7 +266,7 @@ async def _operators(
     # Closed in reverse: the last reports still need the link.
     for part in (link, roster, activity, denials):
         await _begin(part, stack)
-    return _Operators(roster, FeedEnrollment(link, roster), activity, denials, (roster_check(roster),))
+    return Operators(roster, FeedEnrollment(link, roster), activity, denials, (roster_check(roster),))
 
 
 async def _begin(part: _Part, stack: contextlib.AsyncExitStack) -> None:
@@ -200,9 +274,10 @@ async def _begin(part: _Part, stack: contextlib.AsyncExitStack) -> None:
     stack.push_async_callback(part.close)
 
 
-def _pipeline(
-    settings: ProxySettings, keys: RemoteKeySet, operators: _Operators, signer: IdentitySigner, clock: Clock
+def pipeline_of(
+    settings: ProxySettings, keys: KeySet, operators: Operators, signer: IdentitySigner, clock: Clock
 ) -> Pipeline:
+    """Every step of a decision; `explain` decides with the same ones."""
     routes = effective_routes(settings)
     return Pipeline(
         admit_policy=AdmitPolicy(
@@ -231,7 +306,7 @@ def _pipeline(
 
 
 def _authenticator(
-    settings: ProxySettings, keys: RemoteKeySet, clock: Clock
+    settings: ProxySettings, keys: KeySet, clock: Clock
 ) -> Authenticator | InsecureDevAuthenticator:
     if settings.dev_gate_is_open:
         return InsecureDevAuthenticator(settings.dev_email, clock)
@@ -265,6 +340,10 @@ def _destinations(settings: ProxySettings) -> dict[str, Destination]:
     }
     set_ones = {target.value: destination for target, destination in named.items() if destination is not None}
     return {**settings.config.destinations, **set_ones}
+
+
+def _urls(settings: ProxySettings) -> dict[str, ServiceUrl]:
+    return {target: url for target, url in _destinations(settings).items() if isinstance(url, ServiceUrl)}
 
 
 def _trusted(settings: ProxySettings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

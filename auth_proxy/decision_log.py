@@ -60,6 +60,17 @@ class ProxyMetrics:
         )
         self.dropped = counter("dropped_headers_total", "Client headers that were not forwarded.", ["kind"])
         self.in_flight = gauge("requests_in_flight", "Requests that are being answered now.")
+        self.connections = gauge("connections", "Connections of clients that are open now.")
+        self.connections_shed = counter(
+            "connections_shed_total", "Connections that the sidecar ended for what they cost.", ["cause"]
+        )
+        self.websockets = gauge("websockets", "Websockets that are open now.")
+        self.websockets_closed = counter(
+            "websockets_closed_total", "Websockets that ended, by who or what ended them.", ["cause"]
+        )
+        self.streams_ended = counter(
+            "streams_ended_total", "Answers broken off because their grant no longer held.", ["reason"]
+        )
         self.key_refreshes = counter("key_refreshes_total", "Fetches of the team's keys.", ["outcome"])
         self.unknown_keys = counter("unknown_key_ids_total", "Tokens with a kid that the team lacks.", [])
         self.keys = gauge("keys", "Usable signing keys of the team.")

@@ -44,8 +44,12 @@ EXACT_NAMES: Final = {
 """Headers that count only in their one spelling."""
 
 TOKEN_COOKIE: Final = "cf_authorization"
-ACCESS_COOKIES: Final = frozenset({TOKEN_COOKIE, "cf_appsession", "cf_binding"})
-"""Cookies of Access itself, in lower case: an upstream could replay them to the public host."""
+HELD_COOKIES: Final = frozenset({TOKEN_COOKIE, "cf_appsession", "cf_binding", "__host-tenant_session"})
+"""Cookies that pass in neither direction, in lower case.
+
+Access's own: an upstream could replay them to the public host. A tenant's session: operators and
+tenants never share an identity, so the operators' host neither reads nor sets it (R-037).
+"""
 
 _BY_LETTERS: Final = {
     "cfaccessjwtassertion": HeaderKind.ASSERTION,
@@ -170,7 +174,8 @@ UNTOUCHABLE: Final = frozenset(
 def letters(name: str) -> str:
     """The name's letters and digits in lower case, without a CGI prefix."""
     folded = "".join(character for character in name.lower() if character.isalnum())
-    return folded[4:] if folded.startswith(("httpx", "httpcf")) else folded
+    # HTTP2-Settings is a name of its own; CGI makes no name that begins with a digit.
+    return folded[4:] if folded.startswith("http") and not folded.startswith("http2") else folded
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from service_kit.identity.keys import KeyFileError, SigningKey, load_signing_key
 
 
 class KeyRing:
-    """The signing keys of this moment, oldest first. Raises KeyFileError when there is none at start."""
+    """Raises KeyFileError when there is no key at start."""
 
     def __init__(
         self,
@@ -36,7 +36,8 @@ class KeyRing:
         )
         self._keys = self._watched.value
 
-    def keys(self) -> tuple[SigningKey, ...]:
+    def current(self) -> tuple[SigningKey, ...]:
+        """The keys of this moment, oldest first."""
         return self._keys
 
     async def start(self) -> None:

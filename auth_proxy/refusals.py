@@ -24,6 +24,7 @@ class Reason(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     HEADERS_TOO_LARGE = "headers_too_large"
     BODY_TIMEOUT = "body_timeout"
+    HEADER_TIMEOUT = "header_timeout"
     # screen
     IDENTITY_HEADER_SPOOFED = "identity_header_spoofed"
     CREDENTIAL_DUPLICATED = "credential_duplicated"
@@ -64,6 +65,9 @@ class Reason(StrEnum):
     # vouch
     CANNOT_VOUCH = "cannot_vouch"
     # forward
+    WEBSOCKET_MALFORMED = "websocket_malformed"
+    WEBSOCKET_VERSION = "websocket_version"
+    WEBSOCKET_LIMIT = "websocket_limit"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
     FILE_NOT_FOUND = "file_not_found"
@@ -98,6 +102,11 @@ def _bad_shape(why: str) -> Answer:
     )
 
 
+def _too_slow(why: str) -> Answer:
+    fix = "Send the request again over a connection that holds."
+    return Answer(408, "REQUEST_TIMEOUT", "Request timed out", why, fix)
+
+
 def _bad_token(why: str, fix: str = "Sign out of Access, sign in again and repeat the request.") -> Answer:
     return Answer(403, "INVALID_ACCESS_TOKEN", "Invalid Access token", why, fix)
 
@@ -116,8 +125,16 @@ def _spoofed(why: str) -> Answer:
     )
 
 
+def _not_enrolled(why: str) -> Answer:
+    fix = "Ask a super_admin for an enrollment token and enter it at /enrollment."
+    return Answer(403, "ENROLLMENT_REQUIRED", "Not authorized", why, fix)
+
+
+def _no_such_method(why: str, fix: str) -> Answer:
+    return Answer(405, "METHOD_NOT_ALLOWED", "Method not allowed", why, fix)
+
+
 _PEOPLE_ONLY: Final = "Sign in as a person: this host does not serve machines."
-_ASK_OPERATOR: Final = "Ask a super_admin for an enrollment token and enter it at /enrollment."
 
 ANSWERS: Final[dict[Reason, Answer]] = {
     Reason.HOST_UNKNOWN: Answer(
@@ -135,10 +152,7 @@ ANSWERS: Final[dict[Reason, Answer]] = {
     ),
     Reason.FRAMING_AMBIGUOUS: _bad_shape("Two parsers could disagree where the body of this request ends."),
     Reason.HOST_AMBIGUOUS: _bad_shape("The request names its host more than once, or not in one form."),
-    Reason.METHOD_UNSUPPORTED: Answer(
-        405,
-        "METHOD_NOT_ALLOWED",
-        "Method not allowed",
+    Reason.METHOD_UNSUPPORTED: _no_such_method(
         "The method is none that a frontend needs (TRACE and CONNECT reveal or tunnel).",
         "Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.",
     ),
@@ -159,13 +173,8 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "The header fields exceed the limit in number or size.",
         "Clear the cookies of this host and try again.",
     ),
-    Reason.BODY_TIMEOUT: Answer(
-        408,
-        "REQUEST_TIMEOUT",
-        "Request timed out",
-        "The body stopped arriving.",
-        "Send the request again over a connection that holds.",
-    ),
+    Reason.BODY_TIMEOUT: _too_slow("The body stopped arriving."),
+    Reason.HEADER_TIMEOUT: _too_slow("The head of the request did not arrive in time."),
     Reason.IDENTITY_HEADER_SPOOFED: _spoofed("A client sent a header that only this sidecar may set."),
     Reason.CREDENTIAL_DUPLICATED: _bad_shape(
         "A credential header came more than once, or in an alias spelling."
@@ -228,12 +237,8 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "No route of this sidecar serves the path.",
         "Check the address.",
     ),
-    Reason.METHOD_NOT_ALLOWED: Answer(
-        405,
-        "METHOD_NOT_ALLOWED",
-        "Method not allowed",
-        "The route does not accept this method.",
-        "Use a method that the Allow header lists.",
+    Reason.METHOD_NOT_ALLOWED: _no_such_method(
+        "The route does not accept this method.", "Use a method that the Allow header lists."
     ),
     Reason.UPGRADE_NOT_ALLOWED: _bad_shape("The route does not accept a protocol upgrade."),
     Reason.ORIGIN_REJECTED: Answer(
@@ -243,19 +248,11 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "A changing request must come from a page of this host; its Origin header is missing or differs.",
         "Repeat the action from the panel itself. Scripts must send Origin: https://<ADMIN_HOST>.",
     ),
-    Reason.ENROLLMENT_REQUIRED: Answer(
-        403,
-        "ENROLLMENT_REQUIRED",
-        "Not authorized",
-        "Access knows you, but no operator is bound to your Access subject.",
-        _ASK_OPERATOR,
+    Reason.ENROLLMENT_REQUIRED: _not_enrolled(
+        "Access knows you, but no operator is bound to your Access subject."
     ),
-    Reason.ENROLLMENT_FAILED: Answer(
-        403,
-        "ENROLLMENT_REQUIRED",
-        "Not authorized",
-        "The enrollment token is wrong, expired, used, or meant for another address.",
-        _ASK_OPERATOR,
+    Reason.ENROLLMENT_FAILED: _not_enrolled(
+        "The enrollment token is wrong, expired, used, or meant for another address."
     ),
     Reason.ENROLLMENT_LIMITED: Answer(
         429,
@@ -302,6 +299,19 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "The internal identity could not be signed. Nothing is forwarded without it.",
         "Check INTERNAL_SIGNING_KEY_FILE.",
         retry_after=2,
+    ),
+    Reason.WEBSOCKET_MALFORMED: _bad_shape(
+        "The websocket handshake is incomplete, or can be read in two ways."
+    ),
+    Reason.WEBSOCKET_VERSION: Answer(
+        426,
+        "UPGRADE_REQUIRED",
+        "Upgrade required",
+        "Websockets here speak version 13.",
+        "Ask for version 13.",
+    ),
+    Reason.WEBSOCKET_LIMIT: Answer(
+        429, "WEBSOCKET_LIMIT", "Too many websockets", "You hold too many.", "Close some.", retry_after=60
     ),
     Reason.UPSTREAM_UNAVAILABLE: Answer(
         502,

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from auth_proxy.destinations import Destination, DestinationSetting
+from auth_proxy.destinations import Destination, DestinationSetting, StaticFolder
 from auth_proxy.header_names import HeaderKind, kind_of, letters
 from auth_proxy.routes import (
     ANY_METHOD,
@@ -24,6 +24,7 @@ from auth_proxy.routes import (
     Requirement,
     Route,
     Target,
+    Timeouts,
     path_segments,
 )
 from service_kit.identity.model import Permission, Role
@@ -41,14 +42,14 @@ _NO_IDENTITY_IN: Final = frozenset(
 class RouteFile:
     """What one file says. `destinations` are keyed by the targets that the routes name."""
 
-    path: Path = Path()
+    path: Path | None = None
     routes: tuple[Route, ...] = ()
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     audiences: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The application audiences of those hosts that have their own."""
 
     def __str__(self) -> str:
-        return str(self.path)
+        return "" if self.path is None else str(self.path)
 
     @property
     def owned_hosts(self) -> frozenset[str]:
@@ -73,6 +74,18 @@ class _Host(_Table):
     audiences: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
 
 
+_Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False, strict=True)]
+
+
+class _Timeouts(_Table):
+    connect: _Seconds | None = None
+    response_header: _Seconds | None = None
+    idle: _Seconds | None = None
+
+    def timeouts(self) -> Timeouts:
+        return Timeouts(self.connect, self.response_header, self.idle)
+
+
 class _RouteTable(_Table):
     prefix: str
     target: DestinationSetting
@@ -86,6 +99,8 @@ class _RouteTable(_Table):
     encoded_slashes: bool = False
     max_body: int | None = Field(default=None, gt=0)
     spa_fallback: bool = False
+    websocket: bool = False
+    timeouts: _Timeouts = _Timeouts()
 
     @model_validator(mode="after")
     def _reject_contradictions(self) -> Self:
@@ -93,11 +108,18 @@ class _RouteTable(_Table):
             raise ValueError("prefix must be a plain path such as /grafana, without a slash at its end")
         if self.permission is not None and self.roles is not None:
             raise ValueError("permission and roles exclude each other")
+        if self.websocket and not self._can_upgrade():
+            raise ValueError("websocket needs a server as its target, and GET among its methods")
+        if self.spa_fallback and not isinstance(self.target, StaticFolder):
+            raise ValueError("spa_fallback needs a folder as its target")
         if self.audience in _OURS:
             raise ValueError("audience must not be one of Sallyport's own services")
         if wrong := next(_unfit_headers(self.identity_headers), None):
             raise ValueError(f"identity_headers must not set {wrong}")
         return self
+
+    def _can_upgrade(self) -> bool:
+        return not isinstance(self.target, StaticFolder) and "GET" in (self.methods or ANY_METHOD)
 
     def route(self) -> Route:
         methods = frozenset[str](self.methods or ANY_METHOD)
@@ -113,6 +135,8 @@ class _RouteTable(_Table):
             encoded_slashes=self.encoded_slashes,
             most_body_bytes=self.max_body,
             spa_fallback=self.spa_fallback,
+            websocket=self.websocket,
+            timeouts=self.timeouts.timeouts(),
         )
 
 

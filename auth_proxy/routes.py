@@ -44,6 +44,16 @@ ANY_METHOD: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", 
 
 
 @dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a route waits for its upstream, in seconds; None where the sidecar's own limit holds."""
+
+    connect: float | None = None
+    response_header: float | None = None
+    idle: float | None = None
+    """The longest pause within a response's body. None: a stream may be silent for ever."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One row: a pattern, its methods, the requirement, and where it goes."""
 
@@ -66,6 +76,9 @@ class Route:
     """Whether `%2F` may stand in the path; refused everywhere else."""
     most_body_bytes: int | None = None
     spa_fallback: bool = False
+    websocket: bool = False
+    """Whether the path may be turned into a websocket."""
+    timeouts: Timeouts = Timeouts()
 
     @property
     def name(self) -> str:

@@ -76,6 +76,16 @@ class ProxySettings(ServiceSettings):
     body_idle_seconds: float = Field(
         default=30, gt=0, le=600, validation_alias="AUTH_PROXY_BODY_IDLE_SECONDS"
     )
+    header_seconds: float = Field(default=10, gt=0, le=120, validation_alias="AUTH_PROXY_HEADER_SECONDS")
+    write_seconds: float = Field(default=60, gt=0, le=3600, validation_alias="AUTH_PROXY_WRITE_SECONDS")
+    max_connections: int = Field(default=10_000, gt=0, validation_alias="AUTH_PROXY_MAX_CONNECTIONS")
+    max_connections_per_peer: int = Field(
+        default=0, ge=0, validation_alias="AUTH_PROXY_MAX_CONNECTIONS_PER_PEER"
+    )
+    websocket_max_message: int = Field(
+        default=1024 * 1024, gt=0, validation_alias="AUTH_PROXY_WEBSOCKET_MAX_MESSAGE"
+    )
+    websockets_per_person: int = Field(default=100, gt=0, validation_alias="AUTH_PROXY_WEBSOCKETS_PER_PERSON")
     route_file: RouteFileSetting | None = Field(default=None, validation_alias="AUTH_PROXY_CONFIG")
     upstream: DestinationSetting | None = Field(default=None, validation_alias="AUTH_PROXY_UPSTREAM")
     roster: str = Field(default="", validation_alias="AUTH_PROXY_ROSTER")
@@ -151,13 +161,7 @@ class ProxySettings(ServiceSettings):
     def _normalise_team(cls, values: dict[str, str]) -> dict[str, str]:
         domain = values.get("CF_ACCESS_TEAM_DOMAIN")
         if isinstance(domain, str):
-            # A bare team name is accepted in either variable (C-04).
-            full = domain if "://" in domain else f"https://{domain}"
-            parts = _split(full.rstrip("/"))
-            if parts is None:
-                return values  # refused by name further down
-            host = parts.netloc if "." in parts.netloc or "://" in domain else f"{domain}.{_ACCESS_DOMAIN}"
-            values = {**values, "CF_ACCESS_TEAM_DOMAIN": f"{parts.scheme}://{host}{parts.path}".lower()}
+            values = {**values, "CF_ACCESS_TEAM_DOMAIN": _team_url(domain.rstrip("/")).lower()}
         return values
 
     @model_validator(mode="after")
@@ -237,6 +241,18 @@ def _is_safe_origin(value: str, settings: ProxySettings) -> bool:
         return True
     is_local = Listen(str(parts.hostname), parts.port or 80).is_loopback
     return parts.scheme == "http" and settings.is_development and is_local
+
+
+def _team_url(text: str) -> str:
+    """The team domain as a URL; what is none stays as it is, and is refused by name further down."""
+    if "://" not in text:
+        # A bare team name is accepted (C-04); a host that is not Access's own has to be spelled out.
+        if "." not in text:
+            text = f"{text}.{_ACCESS_DOMAIN}"
+        return f"https://{text}" if text.lower().endswith(f".{_ACCESS_DOMAIN}") else text
+    scheme, _, rest = text.partition("://")
+    # Access never writes the default port into `iss`.
+    return f"{scheme}://{rest.removesuffix(':443')}" if scheme.lower() == "https" else text
 
 
 def _split(value: str) -> SplitResult | None:

@@ -172,14 +172,18 @@ class RemoteKeySet:
         if self.ready:
             self._observer.unknown_kid()
         # Nothing promises that a key is published before it signs, so a timer alone is not enough.
-        flight = self._flight_under_way() or self._force()
-        if flight is not None:
+        # Twice, because a flight that was under way may bring an answer older than the rotation.
+        for _ in range(2):
+            flight = self._flight_under_way() or self._force()
+            if flight is None:
+                break
             # wait, unlike await, leaves the flight alone when this request is cancelled.
             await asyncio.wait({flight})
-        found = self._trusted().get(kid)
-        if found is None and (self._pace.failing or not self.ready):
+            if (found := self._trusted().get(kid)) is not None:
+                return found
+        if self._pace.failing or not self.ready:
             raise Refusal(Reason.KEYS_UNAVAILABLE, "the team's key set cannot be fetched")
-        return found
+        return None
 
     def signature_verified(self) -> None:
         self._strikes = 0

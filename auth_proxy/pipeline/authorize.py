@@ -12,6 +12,7 @@ from auth_proxy.pipeline.exchange import ENCODED_SLASH, Grant, Person
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.source import Activity, Enrollment, OperatorEntry, Roster
 from auth_proxy.routes import SAFE_METHODS, Requirement, Route, RouteTable
+from service_kit.clock import Clock
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission
 
 
@@ -71,6 +72,34 @@ class Authorizer:
         return operator
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a grant that was given would be given again: for websockets and streams that stay open."""
+
+    roster: Roster
+    clock: Clock
+    leeway_seconds: int
+
+    def still_stands(self, grant: Grant) -> Reason | None:
+        """Why the grant would be refused now; None while it holds.
+
+        Another role than the one that was vouched for ends it too, also where the route would still be
+        allowed: the upstream goes on believing what it was told.
+        """
+        if grant.person.expires_at + self.leeway_seconds <= self.clock.now().timestamp():
+            return Reason.TOKEN_EXPIRED
+        granted = grant.operator
+        try:
+            operator = self.roster.find(grant.person.sub, grant.person.email)
+            if operator is None and granted is not None:
+                return Reason.ENROLLMENT_REQUIRED
+            _check_standing(operator, grant.route)
+        except Refusal as refusal:
+            return refusal.reason
+        changed = granted is not None and operator is not None and granted.role is not operator.role
+        return Reason.PERMISSION_DENIED if changed else None
+
+
 def _told(refusal: Refusal, person: Person, route: Route, operator: OperatorEntry | None) -> Refusal:
     """The refusal, with whom it hit: for the decision log and the audit log."""
     if operator is None:
@@ -94,7 +123,8 @@ def _check_protocol(person: Person) -> None:
 def _check_shape(person: Person, route: Route) -> None:
     """What only some routes take."""
     inbound = person.screened.inbound
-    if person.screened.upgrade is not None:
+    is_websocket = route.websocket and inbound.method == "GET" and not inbound.has_body
+    if person.screened.upgrade is not None and not is_websocket:
         raise Refusal(Reason.UPGRADE_NOT_ALLOWED)
     if ENCODED_SLASH in inbound.path and not route.encoded_slashes:
         raise Refusal(Reason.PATH_AMBIGUOUS, "escape of a delimiter")

@@ -11,8 +11,8 @@ from typing import Final
 
 from auth_proxy.forwarding import Headers, Network, forwarding_headers
 from auth_proxy.header_names import (
-    ACCESS_COOKIES,
     EXACT_NAMES,
+    HELD_COOKIES,
     TOKEN_COOKIE,
     UNTOUCHABLE,
     HeaderKind,
@@ -110,7 +110,7 @@ def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[list[str], Headers]
             continue
         crumbs = [crumb.strip() for crumb in value.split(";")]
         tokens += [crumb.partition("=")[2].strip() for crumb in crumbs if _cookie_name(crumb) == TOKEN_COOKIE]
-        rest = [crumb for crumb in crumbs if crumb and _cookie_name(crumb) not in ACCESS_COOKIES]
+        rest = [crumb for crumb in crumbs if crumb and _cookie_name(crumb) not in HELD_COOKIES]
         if rest:
             kept.append((name, "; ".join(rest)))
     return tokens, tuple(kept)

@@ -24,7 +24,8 @@ DENIALS_TARGET: Final = "/internal/v1/access-denials"
 EVERY_SECONDS: Final = 5.0
 QUIET_SECONDS: Final = 900.0
 MOST_KEPT: Final = 1000
-_MOST_IN_A_BATCH: Final = 100
+_MOST_IN_A_BATCH: Final = 10
+"""Fits the 64 KiB that the service reads, also when every character is escaped."""
 _MOST_USER_AGENT: Final = 200
 
 _log = get_logger(__name__)
@@ -97,9 +98,18 @@ class AggregatedDenials:
     async def _report_forever(self) -> None:
         while True:
             await asyncio.sleep(self._every_seconds)
-            self._forget_quiet()
-            now = self._clock.monotonic()
-            await self._report([entry for entry in self._untold() if entry.quiet_until <= now])
+            await self.report_due()
+
+    @property
+    def kept(self) -> int:
+        """How many pairs of reason and person are remembered."""
+        return len(self._pending)
+
+    async def report_due(self) -> None:
+        """Tell what is new, and what was quiet for long enough."""
+        self._forget_quiet()
+        now = self._clock.monotonic()
+        await self._report([entry for entry in self._untold() if entry.quiet_until <= now])
 
     def _untold(self) -> list[_Pending]:
         return [entry for entry in self._pending.values() if entry.count]

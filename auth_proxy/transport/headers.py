@@ -8,7 +8,7 @@ from typing import Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from auth_proxy.header_names import ACCESS_COOKIES, HeaderKind, kind_of, letters
+from auth_proxy.header_names import HELD_COOKIES, HeaderKind, kind_of, letters
 from auth_proxy.pipeline.exchange import SignedGrant
 from auth_proxy.refusal_rendering import SERVER
 
@@ -49,5 +49,5 @@ def _outer(location: str, base: str) -> str:
 
 def _is_hidden(folded: str, value: str) -> bool:
     if folded == "setcookie":  # no upstream sets what Access itself keeps in the browser
-        return value.partition("=")[0].strip().lower() in ACCESS_COOKIES
+        return value.partition("=")[0].strip().lower() in HELD_COOKIES
     return folded in _NOT_RELAYED or kind_of(folded) in _HIDDEN_KINDS

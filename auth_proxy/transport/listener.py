@@ -2,17 +2,21 @@
 
 There is no second request parser: two readings of one request would be a smuggling gap. The
 pure-Python fallback of aiohttp reads some requests differently, so the sidecar does not start on it.
+A client that takes too long over a head, or does not read its answer, is shed (attacks.md section 3).
 This file touches names that aiohttp does not document; pyproject.toml pins the range.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from aiohttp import http_parser, web
+from aiohttp import StreamReader, http_parser, web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from auth_proxy.refusals import Reason, Refusal
+from auth_proxy.transport.connections import ConnectionPolicy, Connections, Shed
 
 GateHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 UnparsedHandler = Callable[[Refusal], web.StreamResponse]
@@ -27,10 +31,16 @@ _LIMITS: Final[dict[str, Any]] = {
     "auto_decompress": False,  # a proxy passes bytes on; a gzip bomb stays packed
     "access_log": None,
 }
+_LOOKS_PER_WAIT: Final = 4
+"""How often a connection that cannot be written to is looked at within the time it is given."""
 
 
 class PureParserError(RuntimeError):
     """aiohttp runs without its C parser."""
+
+
+class _SlowHeadError(Exception):
+    """The head of a request did not arrive in time."""
 
 
 def require_c_parser() -> None:
@@ -43,30 +53,179 @@ def require_c_parser() -> None:
 
 
 class GateServer(web.Server):
-    """A server whose every answer comes from the gate, also the answer to bytes that are no request."""
+    """A server whose every answer comes from the gate, also the answer to bytes that are no request.
 
-    def __init__(self, gate: GateHandler, unparsed: UnparsedHandler) -> None:
+    `leaving` is called once when the server shuts down, before running requests are waited for.
+    """
+
+    def __init__(
+        self,
+        gate: GateHandler,
+        unparsed: UnparsedHandler,
+        connections: Connections | None = None,
+        leaving: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(gate, handler_cancellation=True)  # a client that leaves cancels its upstream
         self._unparsed = unparsed
+        self._leaving = leaving
+        self.clients = connections or Connections(ConnectionPolicy())
 
     def __call__(self) -> RequestHandler:
         return _GateProtocol(self, self._unparsed)
 
+    def pre_shutdown(self) -> None:
+        super().pre_shutdown()
+        self._leaving()
+
 
 class _GateProtocol(RequestHandler):
-    __slots__ = ("_unparsed",)
+    __slots__ = (
+        "_body",
+        "_clients",
+        "_head_began",
+        "_head_due",
+        "_head_timer",
+        "_peer",
+        "_socket",
+        "_stalled_since",
+        "_unparsed",
+        "_unwritten",
+        "_write_timer",
+    )
 
     def __init__(self, server: GateServer, unparsed: UnparsedHandler) -> None:
         super().__init__(server, loop=server._loop, **_LIMITS)  # noqa: SLF001 - aiohttp's own Server does the same
         self._unparsed = unparsed
+        self._clients = server.clients
+        self._peer: str | None = None
+        self._socket: asyncio.Transport | None = None
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._head_began = False
+        self._head_due = 0.0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._stalled_since = 0.0
+        self._unwritten = 0
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        socket = cast("asyncio.Transport", transport)
+        peer = _address(socket)
+        cause = self._clients.enter(peer)
+        if cause is not None:
+            self._manager = None  # connection_lost then has nothing to undo
+            self._clients.shed(cause)
+            socket.abort()
+            return
+        self._peer, self._socket = peer, socket
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._peer is not None:
+            self._clients.leave(self._peer)
+        self._peer = self._socket = None
+        for timer in (self._head_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    async def start(self) -> None:
+        try:
+            await super().start()
+        finally:
+            # Closing waits for the last bytes to be taken: a client that takes none would wait for ever.
+            if self._socket is not None and self._socket.get_write_buffer_size():
+                self._watch_writing()
 
     def data_received(self, data: bytes) -> None:
+        in_body, heads = not self._body.is_eof(), self._request_count
+        if self._close or self._force_close:
+            self._take_while_leaving(data, wanted=in_body or self._payload_parser is not None)
+            return
         super().data_received(data)
+        if self._request_count != heads:
+            self._body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
+            self._head_began, self._head_due = False, 0.0
+        elif data and not in_body and not self._upgraded and not self._head_began:
+            # What stands behind a body, or another head, in one piece with it counts from the next bytes.
+            self._head_began = True
+            if not self._head_due:
+                self._expect_head()
         request = self._current_request
         is_broken = bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
         # The parser's error is queued behind the request that waits for the rest of this very body.
         if is_broken and request is not None and not request.content.is_eof():
             request.content.set_exception(web.RequestPayloadError("the body cannot be read on"))
+
+    def _take_while_leaving(self, data: bytes, *, wanted: bool) -> None:
+        """On shutdown aiohttp stops reading at once: a body that is on its way would never be whole."""
+        if not wanted:
+            return
+        close, force_close = self._close, self._force_close
+        self._close = self._force_close = False
+        try:
+            super().data_received(data)
+        finally:
+            self._close, self._force_close = self._close or close, force_close
+
+    def _expect_head(self) -> None:
+        """One timer per connection: a head that comes in time moves the due time, never the timer."""
+        self._head_due = self._loop.time() + self._clients.policy.header_seconds
+        if self._head_timer is None:
+            self._head_timer = self._loop.call_at(self._head_due, self._check_head)
+
+    def _check_head(self) -> None:
+        self._head_timer = None
+        if not self._head_due or self._socket is None:
+            return
+        if self._loop.time() < self._head_due:
+            self._head_timer = self._loop.call_at(self._head_due, self._check_head)
+        elif self._waiter is None or self._messages:
+            self._expect_head()  # an earlier request of the connection is still being answered
+        else:
+            self._shed_slow_head(self._socket, self._waiter)
+
+    def _shed_slow_head(self, socket: asyncio.Transport, waiter: "asyncio.Future[None]") -> None:
+        self._head_due = 0.0
+        self._clients.shed(Shed.SLOW_HEAD if self._head_began else Shed.SILENT)
+        if not self._head_began:
+            socket.abort()
+            return
+        # The way of aiohttp's own parser errors: answered by handle_error, then closed.
+        self._messages.append((_ErrInfo(status=408, exc=_SlowHeadError(), message=""), EMPTY_PAYLOAD))
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_writing()
+
+    def _watch_writing(self) -> None:
+        """From now on bytes must go out: what the client does not take, others wait for."""
+        if self._socket is None:
+            return
+        self._unwritten, self._stalled_since = self._socket.get_write_buffer_size(), self._loop.time()
+        if self._write_timer is None:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        wait = self._clients.policy.write_seconds / _LOOKS_PER_WAIT
+        self._write_timer = self._loop.call_later(wait, self._check_writing)
+
+    def _check_writing(self) -> None:
+        self._write_timer = None
+        socket = self._socket
+        if socket is None or not (self._paused or socket.is_closing()):
+            return
+        unwritten, before = socket.get_write_buffer_size(), self._unwritten
+        self._unwritten = unwritten
+        if unwritten < before:
+            self._stalled_since = self._loop.time()
+        elif self._loop.time() - self._stalled_since >= self._clients.policy.write_seconds:
+            self._clients.shed(Shed.SLOW_READER)
+            socket.abort()
+            return
+        self._look_again()
 
     def handle_error(
         self,
@@ -86,4 +245,11 @@ class _GateProtocol(RequestHandler):
 def _reason(status: int, error: BaseException | None) -> Reason:
     if isinstance(error, LineTooLong):
         return Reason.HEADERS_TOO_LARGE
+    if isinstance(error, _SlowHeadError):
+        return Reason.HEADER_TIMEOUT
     return Reason.REQUEST_MALFORMED if 400 <= status < 500 else Reason.INTERNAL_ERROR  # noqa: PLR2004 - 4xx
+
+
+def _address(socket: asyncio.Transport) -> str:
+    peer = socket.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""

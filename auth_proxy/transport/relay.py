@@ -1,12 +1,13 @@
 """Forwarding a granted request and relaying the answer, both as streams.
 
 It buffers no body, follows no redirect, decodes nothing and sets no total time. An upstream that
-dies in the middle of its answer breaks the client's transfer visibly instead of ending it well.
+dies in the middle of its answer breaks the client's transfer visibly instead of ending it well; so
+does a grant that no longer holds.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 import aiohttp
@@ -16,10 +17,11 @@ from yarl import URL
 from auth_proxy.pipeline.exchange import SignedGrant
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.transport.headers import client_headers, upstream_headers
+from auth_proxy.transport.standing import Watch
 from service_kit.web.service_url import ServiceUrl, open_session
 
 RESPONSE_HEADER_SECONDS: Final = 60.0
-_CONNECT_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 5.0
 _BODILESS: Final = frozenset({204, 304})
 _FINAL_STATUSES: Final = range(200, 600)
 
@@ -30,12 +32,16 @@ class Relay:
     def __init__(
         self,
         upstreams: Mapping[str, ServiceUrl],
+        watch: Watch,
         *,
         header_seconds: float = RESPONSE_HEADER_SECONDS,
         idle_seconds: float = 30.0,
         most_body_bytes: int = 100 * 1024 * 1024,
+        ended: Callable[[Reason], None] = lambda _reason: None,
     ) -> None:
         self._upstreams = upstreams
+        self._watch = watch
+        self._ended = ended
         self._header_seconds = header_seconds
         self._idle_seconds = idle_seconds
         self._most_body_bytes = most_body_bytes
@@ -52,32 +58,34 @@ class Relay:
         self, signed: SignedGrant, request: web.BaseRequest, request_id: str
     ) -> web.StreamResponse:
         """The upstream's answer, already sent. Raises Refusal while nothing has been sent yet."""
-        upstream = await self._ask(signed, request, request_id)
-        async with upstream:
-            # 101 too: no route has an upgrade, so nobody asked for one.
-            if upstream.status not in _FINAL_STATUSES:
-                raise Refusal(Reason.UPSTREAM_UNAVAILABLE, "no status of a final answer")
-            base = self._upstreams[signed.grant.route.target].base
-            return await self._relay(upstream, request, request_id, base)
+        with self._watch.over(signed.grant, lambda reason: self._end(request, reason)):
+            async with await self._ask(signed, request, request_id) as upstream:
+                # 101 too: who asks for a websocket does not come here, so nobody asked for one.
+                if upstream.status not in _FINAL_STATUSES:
+                    raise Refusal(Reason.UPSTREAM_UNAVAILABLE, "no status of a final answer")
+                return await self._relay(upstream, signed, request, request_id)
+
+    def _end(self, request: web.BaseRequest, reason: Reason) -> None:
+        self._ended(reason)
+        _break(request)
 
     async def _ask(
         self, signed: SignedGrant, request: web.BaseRequest, request_id: str
     ) -> aiohttp.ClientResponse:
-        target = signed.grant.route.target
+        target, timeouts = signed.grant.route.target, signed.grant.route.timeouts
         inbound = signed.grant.person.screened.inbound
+        header_seconds = timeouts.response_header or self._header_seconds
         # encoded=True: the bytes that were decided on are the bytes that go out.
         url = URL(self._upstreams[target].base + signed.grant.forwarded_target, encoded=True)
         try:
-            async with asyncio.timeout(None if inbound.has_body else self._header_seconds) as deadline:
+            async with asyncio.timeout(None if inbound.has_body else header_seconds) as deadline:
                 return await self._sessions[target].request(
                     inbound.method,
                     url,
                     headers=upstream_headers(signed, request_id),
-                    data=self._upload(request, deadline, self._most_bytes(signed))
-                    if inbound.has_body
-                    else None,
+                    data=self._upload(signed, request, deadline) if inbound.has_body else None,
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),
+                    timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect or CONNECT_SECONDS),
                 )
         except TimeoutError as error:
             raise Refusal(Reason.UPSTREAM_TIMEOUT) from error
@@ -91,17 +99,18 @@ class Relay:
         return self._most_body_bytes if own is None else min(own, self._most_body_bytes)
 
     async def _upload(
-        self, request: web.BaseRequest, deadline: asyncio.Timeout, most_bytes: int
+        self, signed: SignedGrant, request: web.BaseRequest, deadline: asyncio.Timeout
     ) -> AsyncIterator[bytes]:
         """The body as it comes: an upload takes what it takes, the wait for the answer begins after it."""
-        size = 0
+        size, most_bytes = 0, self._most_bytes(signed)
         while chunk := await self._next_chunk(request):
             size += len(chunk)
             if size > most_bytes:  # a chunked body names no length that admit could judge
                 raise Refusal(Reason.BODY_TOO_LARGE)
             yield chunk
         with contextlib.suppress(RuntimeError):  # the upstream answered before the end
-            deadline.reschedule(asyncio.get_running_loop().time() + self._header_seconds)
+            seconds = signed.grant.route.timeouts.response_header or self._header_seconds
+            deadline.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _next_chunk(self, request: web.BaseRequest) -> bytes:
         """What came next of the body; empty at its end. A client that stops sending is not waited for."""
@@ -114,22 +123,37 @@ class Relay:
             raise Refusal(Reason.REQUEST_MALFORMED, "body") from error
 
     async def _relay(
-        self, upstream: aiohttp.ClientResponse, request: web.BaseRequest, request_id: str, base: str
+        self, upstream: aiohttp.ClientResponse, signed: SignedGrant, request: web.BaseRequest, request_id: str
     ) -> web.StreamResponse:
-        headers = client_headers(upstream.headers, base)
+        headers = client_headers(upstream.headers, self._upstreams[signed.grant.route.target].base)
         headers["X-Request-Id"] = request_id
         # The upstream's reason phrase is free text of its own; the status says all that counts.
         response = web.StreamResponse(status=upstream.status, headers=headers)
         await response.prepare(request)
         if request.method != "HEAD" and upstream.status not in _BODILESS:
             try:
-                async for chunk in upstream.content.iter_any():
-                    await response.write(chunk)
+                await _copy(upstream.content, response, idle_seconds=signed.grant.route.timeouts.idle)
             except (aiohttp.ClientError, OSError, TimeoutError):
                 _break(request)
                 return response
         await response.write_eof()
         return response
+
+
+async def _copy(
+    body: aiohttp.StreamReader, response: web.StreamResponse, *, idle_seconds: float | None
+) -> None:
+    if idle_seconds is None:
+        async for chunk in body.iter_any():
+            await response.write(chunk)
+        return
+    while True:
+        # The upstream's pause alone: a client that takes its time is not the route's.
+        async with asyncio.timeout(idle_seconds):
+            chunk = await body.readany()
+        if not chunk:
+            return
+        await response.write(chunk)
 
 
 def _break(request: web.BaseRequest) -> None:

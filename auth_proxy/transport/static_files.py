@@ -5,11 +5,13 @@ which file, and refuses what leads out of the folder (R-160).
 """
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from auth_proxy.destinations import StaticFolder
 from auth_proxy.pipeline.exchange import SignedGrant
@@ -18,6 +20,14 @@ from auth_proxy.refusals import Reason, Refusal
 
 _INDEX: Final = "index.html"
 _WELL_KNOWN: Final = ".well-known"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a path names: a file, or the index of a folder."""
+
+    file: Path
+    is_folder: bool = False
 
 
 class StaticFiles:
@@ -34,32 +44,52 @@ class StaticFiles:
         if request.method not in ("GET", "HEAD"):
             raise Refusal(Reason.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"}).at(name)
         path = signed.grant.forwarded_target.partition("?")[0]
-        file = await asyncio.to_thread(self._file, path, spa_fallback=route.spa_fallback)
-        if file is None:
+        found = await asyncio.to_thread(self._find, path, spa_fallback=route.spa_fallback)
+        if found is None:
             raise Refusal(Reason.FILE_NOT_FOUND).at(name)
-        response = web.FileResponse(file, headers=_headers(request_id))
+        response = _answer(found, signed, request_id)
         await response.prepare(request)
         await response.write_eof()
         return response
 
-    def _file(self, path: str, *, spa_fallback: bool) -> Path | None:
+    def _find(self, path: str, *, spa_fallback: bool) -> _Found | None:
         segments = [unquote(segment) for segment in path.split("/") if segment]
         if any(_is_hidden(segment) for segment in segments):
             return None
         found = self._inside(self._root.joinpath(*segments))
-        if found is not None or not spa_fallback or "." in (segments or [""])[-1]:
+        if found is not None and (found.is_folder or not path.endswith("/")):
             return found
+        if not spa_fallback or "." in (segments or [""])[-1]:
+            return None
         # A page of the frontend's own router; a missing script or image must stay missing.
-        return self._inside(self._root)
+        index = self._inside(self._root)
+        return None if index is None else _Found(index.file)
 
-    def _inside(self, candidate: Path) -> Path | None:
+    def _inside(self, candidate: Path) -> _Found | None:
         """The file, or the index of a folder; symbolic links are followed only within the root."""
         try:
-            found = candidate.resolve(strict=True)
-            found = (found / _INDEX).resolve(strict=True) if found.is_dir() else found
+            file = candidate.resolve(strict=True)
+            is_folder = file.is_dir()
+            file = (file / _INDEX).resolve(strict=True) if is_folder else file
         except (OSError, ValueError, RuntimeError):  # not there, NUL in the name, links in a circle
             return None
-        return found if found.is_file() and found.is_relative_to(self._root) else None
+        return _Found(file, is_folder) if file.is_file() and file.is_relative_to(self._root) else None
+
+
+class _FileOnce(web.FileResponse):
+    """A file that is sent once: the server prepares every answer again, and aiohttp would open it anew."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None if self.prepared else await super().prepare(request)
+
+
+def _answer(found: _Found, signed: SignedGrant, request_id: str) -> web.StreamResponse:
+    asked, mark, query = signed.grant.person.screened.inbound.target.partition("?")
+    if found.is_folder and not asked.endswith("/"):
+        # Without the slash the page's relative links would lead beside the folder.
+        headers = {**_headers(request_id), "Location": f"{asked}/{mark}{query}"}
+        return web.Response(status=308, headers=headers)
+    return _FileOnce(found.file, headers=_headers(request_id))
 
 
 def _is_hidden(segment: str) -> bool:

@@ -64,6 +64,34 @@ def test_whatever_two_parsers_could_read_differently_is_refused(data: bytes) -> 
         parse_object(data, max_bytes=1_000_000)
 
 
+WORDS = {
+    b"\xff": "not UTF-8",
+    b'{"a":' + b"[" * 20: "nested too deep",
+    b"[]": "not an object",
+    b"{": "not JSON",
+    b'{"a":1,"a":1}': "duplicate member",
+    b'{"a":' + b"9" * 25 + b"}": "number too long",
+    b'{"a":1e400}': "number out of range",
+    b'{"a":0.' + b"1" * 23 + b"}": "number out of range",
+    b'{"a":NaN}': "NaN and Infinity are not JSON",
+}
+
+
+@pytest.mark.parametrize("data, words", WORDS.items(), ids=WORDS.values())
+def test_each_fault_has_its_words(data: bytes, words: str) -> None:
+    """The log line says what was wrong with the document."""
+    with pytest.raises(StrictJsonError) as caught:
+        parse_object(data, max_bytes=1000)
+
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("number", [b"9" * 24, b"0." + b"1" * 22, b"-1e308"])
+def test_the_longest_number_is_read(number: bytes) -> None:
+    """24 characters are the last that are read."""
+    assert parse_object(b'{"a":' + number + b"}", max_bytes=100)["a"] == json.loads(number)
+
+
 def test_the_size_limit_counts_bytes() -> None:
     """A document of exactly the limit is read, one byte more is refused."""
     assert parse_object(PLAIN, max_bytes=len(PLAIN))

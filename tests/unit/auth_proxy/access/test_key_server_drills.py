@@ -4,7 +4,6 @@ Every drill asks the same: does a person with a good token get in, and does nobo
 """
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -18,7 +17,9 @@ from auth_proxy.refusals import Reason, Refusal
 from deploy.demo.issuer import AccessIssuer, SigningKey
 from tests.fakes import jwks_server
 from tests.fakes.clock import FrozenClock
+from tests.fakes.jwks_misbehaviour import MISBEHAVIOUR
 from tests.fakes.jwks_server import Answer, JwksServer
+from tests.fixtures.forgery import part
 
 AUD = "aud-1"
 
@@ -27,10 +28,6 @@ AUD = "aud-1"
 class Ada:
     email: str = "ada@example.com"
     sub: str = "7335d417-61da-459d-899c-0a01c76a2f94"
-
-
-def base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @dataclass(slots=True)
@@ -115,30 +112,10 @@ async def test_connect_refused_after_a_good_fetch(gate: Gate) -> None:
     assert await gate.verdict(gate.token()) is Reason.KEYS_UNAVAILABLE
 
 
-MISBEHAVIOUR: dict[str, Answer] = {
-    "hangs": jwks_server.hang,
-    "one_byte_at_a_time": jwks_server.drip(b"HTTP/1.1 200 OK\r\n\r\n{", pause=0.1),
-    "closes": jwks_server.hang_up,
-    "login_page": jwks_server.body(b"<html>Sign in</html>", headers={"Content-Type": "text/html"}),
-    "empty": jwks_server.body(b""),
-    "empty_object": jwks_server.document({}),
-    "no_keys": jwks_server.document({"keys": []}),
-    "truncated": jwks_server.body(b'{"keys":[{"kty":"RSA"'),
-    "invalid_utf_8": jwks_server.body(b'{"keys":["\xff"]}'),
-    "nested_100k": jwks_server.body(b"[" * 100_000 + b"]" * 100_000),
-    "long_number": jwks_server.body(b'{"keys":[],"x":' + b"9" * 5000 + b"}"),
-    "endless": jwks_server.endless,
-    "gzip_bomb": jwks_server.gzipped(bytes(50_000_000)),
-    "redirect": jwks_server.redirect("302 Found", "https://evil.example/keys"),
-    "404": jwks_server.status("404 Not Found"),
-    "429": jwks_server.status("429 Too Many Requests", headers={"Retry-After": "3600"}),
-    "500": jwks_server.status("500 Internal Server Error"),
-    "503": jwks_server.status("503 Service Unavailable"),
-    "reset_in_the_middle": jwks_server.reset_in_the_middle(b'{"keys":[]}' * 100),
-}
+ANSWERS: dict[str, Answer] = {name: answer for name, (_, answer, _) in MISBEHAVIOUR.items()}
 
 
-@pytest.mark.parametrize("answer", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 async def test_a_misbehaving_server_changes_nothing_for_people(
     gate: Gate, answer: Answer, foreign_key: SigningKey
 ) -> None:
@@ -158,7 +135,7 @@ async def test_a_misbehaving_server_changes_nothing_for_people(
     assert gate.keys.ready
 
 
-@pytest.mark.parametrize("answer", MISBEHAVIOUR.values(), ids=MISBEHAVIOUR.keys())
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 async def test_a_server_that_misbehaves_from_the_start_lets_nobody_in(gate: Gate, answer: Answer) -> None:
     """Without keys the answer is 503 within the deadline; once the server behaves, people get in."""
     gate.server.answer = answer
@@ -255,7 +232,7 @@ async def test_a_flood_of_unknown_kids(gate: Gate, foreign_key: SigningKey, seco
     forged = gate.token_by(foreign_key, "KID").split(".")
     for number in range(2000):
         header = {"alg": "RS256", "kid": f"invented-{number}"}
-        stranger = ".".join((base64url(json.dumps(header).encode()), *forged[1:]))
+        stranger = ".".join((part(json.dumps(header).encode()), *forged[1:]))
         assert await gate.verdict(stranger) is Reason.TOKEN_KEY_UNKNOWN
         assert await gate.verdict(good) is None
     assert len(gate.server.requests) == 2

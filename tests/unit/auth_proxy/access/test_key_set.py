@@ -477,6 +477,32 @@ async def test_the_start_does_not_wait_and_does_not_fail(
     await keys.close()
 
 
+async def test_the_first_token_uses_the_fetch_of_the_start(
+    source: FakeKeySource, clock: FrozenClock, first_key: SigningKey
+) -> None:
+    """The fetch is under way when start returns, so the first token takes no forced turn (R-047)."""
+    keys = RemoteKeySet(source, clock=clock)
+    await keys.start()
+    await keys.key(first_key.kid)
+
+    await keys.key("unknown")
+
+    assert source.reads == 2
+    await keys.close()
+
+
+async def test_closing_waits_until_every_task_has_ended(source: FakeKeySource, clock: FrozenClock) -> None:
+    """When close returns, nothing of the key set runs on, whatever it was doing."""
+    source.open_gate.clear()
+    keys = RemoteKeySet(source, clock=clock)
+    await keys.start()
+    await settle()
+
+    await keys.close()
+
+    assert len(asyncio.all_tasks()) == 1
+
+
 async def test_an_endpoint_that_is_down_at_the_start_is_found_when_it_is_back(
     source: FakeKeySource, clock: FrozenClock, first_key: SigningKey
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import tracemalloc
 import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -64,6 +65,7 @@ async def test_the_request_is_a_plain_get(clock: FrozenClock) -> None:
 
 
 BAD_ANSWERS = {
+    "400": (jwks_server.status("400 Bad Request"), RefreshOutcome.STATUS),
     "404": (jwks_server.status("404 Not Found"), RefreshOutcome.STATUS),
     "429": (jwks_server.status("429 Too Many Requests"), RefreshOutcome.STATUS),
     "500": (jwks_server.status("500 Internal Server Error"), RefreshOutcome.STATUS),
@@ -104,7 +106,8 @@ async def test_a_bad_answer_is_named(answer: jwks_server.Answer, outcome: Refres
 
 
 @pytest.mark.parametrize(
-    "line", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
+    "line",
+    ["300 Multiple Choices", "301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"],
 )
 async def test_a_redirect_is_not_followed(line: str) -> None:
     """Whoever answers once must not choose whose keys we trust (GHSA-9v7f-9g4p-ffgj)."""
@@ -113,6 +116,25 @@ async def test_a_redirect_is_not_followed(line: str) -> None:
         assert (await failure(source_of(server))).outcome is RefreshOutcome.REDIRECT
 
     assert attacker.requests == []
+
+
+async def test_a_gzip_bomb_is_not_unpacked() -> None:
+    """No more than the limit is unpacked, so that an answer cannot take the memory."""
+    async with JwksServer(jwks_server.gzipped(bytes(50_000_000))) as server:
+        tracemalloc.start()
+        try:
+            await failure(source_of(server, max_bytes=100_000))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert peak < 5_000_000
+
+
+async def test_a_status_without_a_wish_has_none() -> None:
+    """Without Retry-After the pace is our own."""
+    async with JwksServer(jwks_server.status("503 Service Unavailable")) as server:
+        assert (await failure(source_of(server))).retry_after is None
 
 
 async def test_a_refused_connection_is_named() -> None:
@@ -172,6 +194,7 @@ async def test_the_size_limit_is_exact(size: int, *, fits: bool) -> None:
         ("soon", None),
         ("-5", None),
         ("1e9", None),
+        ("9" * 10, 9_999_999_999.0),
         ("9" * 11, None),
         ("\u0663", None),
     ],
@@ -182,6 +205,11 @@ async def test_retry_after_is_read_in_both_forms(value: str, seconds: float | No
         jwks_server.status("429 Too Many Requests", headers={"Retry-After": value})
     ) as server:
         assert (await failure(source_of(server))).retry_after == seconds
+
+
+def test_the_name_of_a_team_stays_whole() -> None:
+    """Only the slash at the end is taken off."""
+    assert certs_url("https://TEAM-X") == "https://TEAM-X/cdn-cgi/access/certs"
 
 
 @pytest.mark.parametrize(

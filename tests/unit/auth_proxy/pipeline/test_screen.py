@@ -177,11 +177,12 @@ def test_the_credentials_are_taken_out() -> None:
         ("a=CF_Authorization=t", "a=CF_Authorization=t"),
         ("CF_Authorization=t", None),
         ("CF_Authorization", None),
+        ("__Host-tenant_session=t; theme=dark", "theme=dark"),
         ("; ;", None),
     ],
 )
-def test_the_cookies_of_access_stay_here(cookie: str, kept: str | None) -> None:
-    """C-05: an upstream could replay them to the public host; all other cookies go on."""
+def test_the_cookies_of_access_and_of_tenants_stay_here(cookie: str, kept: str | None) -> None:
+    """C-05, R-037: an upstream could replay Access's, and a tenant's is not read here; others go on."""
     found = screened("/", ("Cookie", cookie))
 
     assert [value for name, value in found.forwardable if name == "Cookie"] == ([kept] if kept else [])

@@ -42,6 +42,18 @@ async def test_a_full_memory_makes_room_only_by_what_expired() -> None:
     assert not await guard.first_use("long", NOW + 40)
 
 
+async def test_a_token_is_remembered_through_the_second_in_which_it_expires() -> None:
+    """A full guard makes room only by what expired before now."""
+    clock = FrozenClock()
+    guard = MemoryReplayGuard(clock, most_tokens=1)
+    await guard.first_use("a", NOW + 10)
+    clock.advance(10)
+
+    assert not await guard.first_use("b", NOW + 40)
+    clock.advance(0.001)
+    assert await guard.first_use("b", NOW + 40)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(1, 20), st.floats(0, 5)), max_size=40))
 def test_no_history_lets_a_live_token_in_twice(uses: list[tuple[str, int, float]]) -> None:

@@ -1,6 +1,7 @@
 """What the sidecar signs: the claims of architecture.md section 4, and nothing unsigned."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -10,7 +11,7 @@ from service_kit.identity.binding import target_digest
 from service_kit.identity.keys import SigningKey
 from service_kit.identity.model import Role, Scope
 from service_kit.identity.signing import IdentitySigner, RequestBinding, SigningError, Subject
-from tests.fakes.clock import FrozenClock
+from tests.fakes.clock import START, FrozenClock
 from tests.fixtures.identities import new_key
 from tests.unit.service_kit.identity.forging import NOW
 
@@ -92,8 +93,20 @@ def test_without_a_key_nothing_is_signed() -> None:
         raise OSError("the disk is gone")
 
     for keys in (lambda: (), broken):
-        with pytest.raises(SigningError, match="could not be signed"):
+        with pytest.raises(SigningError, match=r"^the internal identity could not be signed$"):
             IdentitySigner(keys, FrozenClock(), issuer="auth_proxy").sign(ADA, audience="a")
+
+
+def test_the_lead_of_a_new_key_is_the_signers_own() -> None:
+    """R-005: where readers cache the set for a shorter time, a new key signs sooner; by default it waits."""
+    clock = FrozenClock()
+    old = SigningKey("old", KEY.private, START - timedelta(days=1))
+    new = SigningKey("new", KEY.private, START - timedelta(seconds=10))
+    by_default = IdentitySigner(lambda: (old, new), clock, issuer="a")
+    sooner = IdentitySigner(lambda: (old, new), clock, issuer="a", lead=timedelta(seconds=10))
+
+    assert jwt.get_unverified_header(by_default.sign(ADA, audience="a"))["kid"] == "old"
+    assert jwt.get_unverified_header(sooner.sign(ADA, audience="a"))["kid"] == "new"
 
 
 def test_the_public_half_is_what_the_ops_listener_shows(signer: IdentitySigner) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,15 @@ def _head(alg: str) -> bytes:
     return f'{{"alg":"{alg}","typ":"sally+jwt","kid":"{KEY.kid}"}}'.encode()
 
 
+HEAD = f'{{"alg":"EdDSA","typ":"sally+jwt","kid":"{KEY.kid}"}}'
+
+
+def spelled(head: str, payload: str | None = None) -> str:
+    """A token that is really signed over a header in just these letters."""
+    text = f"{b64(head.encode())}.{b64((payload or json.dumps(claims())).encode())}"
+    return f"{text}.{b64(KEY.private.sign(text.encode()))}"
+
+
 def unsigned(alg: str) -> str:
     return f"{b64(_head(alg))}.{b64(jwt.utils.force_bytes('{}'))}."
 
@@ -100,8 +110,20 @@ CASES = (
     Case("no alg", R.MALFORMED, lambda: sign(claims(), alg=...)),
     Case("an unknown critical header", R.MALFORMED, lambda: sign(claims(), crit=["exp"])),
     Case("a detached payload", R.MALFORMED, lambda: sign(claims(), b64=False, crit=["b64"])),
+    Case("a header member nobody asked for", R.MALFORMED, lambda: sign(claims(), jku="https://x.example")),
+    Case("a header member named twice", R.MALFORMED, lambda: spelled(f'{{"alg":"none",{HEAD[1:]}')),
+    Case("a header that is a list", R.MALFORMED, lambda: spelled("[]")),
+    Case("a header nested without end", R.MALFORMED, lambda: spelled("[" * 2000)),
+    Case("two parts", R.MALFORMED, lambda: sign(claims()).rpartition(".")[0]),
+    Case("four parts", R.MALFORMED, lambda: f"{sign(claims())}.AA"),
+    Case("padding", R.MALFORMED, lambda: f"{sign(claims())}=="),
+    Case("a line break behind it", R.MALFORMED, lambda: f"{sign(claims())}\n"),
     Case("payload is no JSON", R.CLAIMS, lambda: sign(b"\xff\xfe")),
     Case("payload is a list", R.CLAIMS, lambda: sign(b"[]")),
+    Case(
+        "a claim named twice", R.CLAIMS, lambda: sign(b'{"sub":"other",' + json.dumps(claims()).encode()[1:])
+    ),
+    Case("null as claim", R.CLAIMS, lambda: sign(claims(azp=None))),
     Case("an extra claim", R.CLAIMS, lambda: sign(claims(admin=True))),
     Case("exp is text", R.CLAIMS, lambda: sign(claims(exp=str(NOW + 30)))),
     Case("exp is a float", R.CLAIMS, lambda: sign(claims(exp=NOW + 0.5))),
@@ -122,6 +144,8 @@ CASES = (
     Case("another issuer", R.ISSUER, lambda: sign(claims(iss="https://team.cloudflareaccess.com"))),
     Case("expired", R.EXPIRED, lambda: sign(claims(iat=NOW - 35, exp=NOW - 5))),
     Case("not yet valid", R.NOT_YET_VALID, lambda: sign(claims(iat=NOW + 6, exp=NOW + 36))),
+    Case("a life of no time", R.LIFETIME, lambda: sign(claims(exp=NOW))),
+    Case("expired before it was issued", R.LIFETIME, lambda: sign(claims(iat=NOW + 2, exp=NOW + 1))),
     Case("a life of 31 s", R.LIFETIME, lambda: sign(claims(exp=NOW + 31))),
     Case("a life of a century", R.LIFETIME, lambda: sign(claims(iat=0, exp=NOW + 30))),
     Case("unbound on POST", R.BINDING, lambda: sign(claims()), method="POST"),
@@ -154,6 +178,7 @@ async def test_each_wrong_identity_is_refused_by_its_reason(verifier: IdentityVe
         await verifier.verify(case.token(), method=case.method, target=case.target)
 
     assert refused.value.reason is case.reason
+    assert str(refused.value) == case.reason.value
 
 
 def test_every_reason_has_a_case() -> None:
@@ -191,7 +216,68 @@ async def test_a_person_and_a_process_are_no_operators(
     assert identity.scope is scope
 
 
-@pytest.mark.parametrize("iat, exp", [(NOW - 34, NOW - 4), (NOW + 5, NOW + 35), (NOW, NOW + 30)])
+LIMITS: tuple[tuple[str, Any, Any], ...] = (
+    ("sub", "s" * 255, "s" * 256),
+    ("email", "e" * 320, "e" * 321),
+    ("name", "n" * 200, "n" * 201),
+    ("name", "", ...),
+    ("jti", "j" * 16, "j" * 15),
+    ("jti", "j" * 64, "j" * 65),
+    ("opid", "o" * 64, "o" * 65),
+    ("opid", "o", ""),
+    ("rv", 0, -1),
+    ("rv", 2**53 - 1, 2**53),
+    ("rv", 1, "1"),
+    ("rv", 1, 1.0),
+    ("rv", 1, True),
+    ("iat", NOW, float(NOW)),
+    ("exp", NOW + 1, float(NOW + 1)),
+    ("role", "security", "Security"),
+)
+
+
+@pytest.mark.parametrize("name, last, beyond", LIMITS, ids=[limit[0] for limit in LIMITS])
+async def test_each_claim_has_its_limits(
+    verifier: IdentityVerifier, name: str, last: object, beyond: object
+) -> None:
+    """The last value that a claim may have is accepted, the one beyond it is not (R-005)."""
+    await verifier.verify(sign(claims(**{name: last})), method="GET", target="/x")
+
+    with pytest.raises(IdentityRejectedError) as refused:
+        await verifier.verify(sign(claims(**{name: beyond})), method="GET", target="/x")
+    assert refused.value.reason is R.CLAIMS
+
+
+def of_length(wanted: int) -> str:
+    """A good token of exactly this length: white space between JSON members is free."""
+    for more in range(2600, 2800):
+        for rest in range(3):
+            payload = json.dumps(claims()) + " " * rest
+            token = spelled(HEAD + " " * more, payload)
+            if len(token) == wanted:
+                return token
+    raise AssertionError("no such length")
+
+
+async def test_the_longest_token_has_4096_characters(verifier: IdentityVerifier) -> None:
+    """One character more, and the same good token is refused before anything is decoded."""
+    assert (await verifier.verify(of_length(4096), method="GET", target="/x")).subject == "sub-1"
+
+    with pytest.raises(IdentityRejectedError) as refused:
+        await verifier.verify(of_length(4097), method="GET", target="/x")
+    assert refused.value.reason is R.MALFORMED
+
+
+async def test_each_write_has_its_own_memory(verifier: IdentityVerifier) -> None:
+    """R-005: one write is remembered by its own token id, and does not stop the next."""
+    for jti in ("a" * 16, "b" * 16):
+        token = sign(bound("POST", "/x", jti=jti))
+        assert (await verifier.verify(token, method="POST", target="/x")).token_id == jti
+
+
+@pytest.mark.parametrize(
+    "iat, exp", [(NOW - 34, NOW - 4), (NOW + 5, NOW + 35), (NOW, NOW + 30), (NOW, NOW + 1)]
+)
 async def test_five_seconds_of_skew_are_forgiven(verifier: IdentityVerifier, iat: int, exp: int) -> None:
     """The last accepted instant on either side of the token's life."""
     identity = await verifier.verify(sign(claims(iat=iat, exp=exp)), method="GET", target="/x")

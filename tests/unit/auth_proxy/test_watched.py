@@ -1,0 +1,93 @@
+"""A value behind a file: renewed when the file changes, kept when the new file is broken."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from auth_proxy.watched import Watched
+
+
+class BrokenError(Exception):
+    """The file is no number."""
+
+
+def number(path: Path) -> int:
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BrokenError(f"{path}: no number") from error
+
+
+def write(path: Path, text: str) -> None:
+    """As careful tools write: a new file under the old name."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def test_a_broken_file_stops_the_start(tmp_path: Path) -> None:
+    """There is no last good value yet."""
+    with pytest.raises(BrokenError):
+        Watched(tmp_path / "missing", number, expected=BrokenError)
+
+
+def test_the_last_good_value_stays_until_a_better_one_comes(tmp_path: Path) -> None:
+    """Changed, broken, gone, good again: told of each once, and never left without a value."""
+    path = tmp_path / "n"
+    write(path, "1")
+    adopted: list[int] = []
+    refused: list[bool] = []
+    watched = Watched(
+        path, number, expected=BrokenError, adopted=adopted.append, refused=lambda: refused.append(True)
+    )
+
+    def after(change: str | None) -> int:
+        if change is None:
+            path.unlink()
+        else:
+            write(path, change)
+        for _ in range(3):
+            watched.look()
+        return watched.value
+
+    assert watched.value == 1
+    assert (after("2"), adopted, len(refused)) == (2, [2], 0)
+    assert (after("two"), adopted, len(refused)) == (2, [2], 1)
+    assert (after(None), adopted, len(refused)) == (2, [2], 2)
+    assert (after("3"), adopted, len(refused)) == (3, [2, 3], 2)
+
+
+def test_a_defect_of_the_loader_is_not_taken_for_a_broken_file(tmp_path: Path) -> None:
+    """Only the error that the loader promises is a refusal."""
+    path = tmp_path / "n"
+    write(path, "1")
+    watched = Watched(path, number, expected=KeyError)
+    write(path, "x")
+
+    with pytest.raises(BrokenError):
+        watched.look()
+
+
+async def test_it_looks_by_itself_while_it_runs(tmp_path: Path) -> None:
+    """No signal and no restart is needed; after closing nothing is read any more."""
+    path = tmp_path / "n"
+    write(path, "1")
+    watched = Watched(path, number, expected=BrokenError, every_seconds=0.01)
+    await watched.start()
+    write(path, "2")
+    async with asyncio.timeout(5):
+        while watched.value != 2:
+            await asyncio.sleep(0.01)
+    await watched.close()
+    write(path, "3")
+    await asyncio.sleep(0.05)
+
+    assert watched.value == 2
+
+
+async def test_closing_what_never_started_is_nothing(tmp_path: Path) -> None:
+    """A start that failed half-way closes everything."""
+    write(tmp_path / "n", "1")
+
+    await Watched(tmp_path / "n", number, expected=BrokenError).close()
