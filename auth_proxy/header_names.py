@@ -113,6 +113,7 @@ _BY_LETTERS: Final = {
             "xrewriteurl",
             "xoverrideurl",
             "xhost",
+            "xcustomipauthorization",
         ),
         HeaderKind.REPLACED,
     ),

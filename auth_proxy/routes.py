@@ -108,54 +108,94 @@ class Route:
         return rest if rest.startswith("/") else f"/{rest}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The routes that stand in one place: one pattern, one host, with or without what is below it."""
+
+    segments: tuple[str, ...]
+    lowered: tuple[str, ...]
+    has_star: bool
+    exact: bool
+    host: str | None
+    routes: tuple[Route, ...]
+
+    def matches(self, segments: tuple[str, ...], *, lowered: bool) -> bool:
+        pattern = self.lowered if lowered else self.segments
+        if self.exact and len(pattern) != len(segments):
+            return False
+        if not self.has_star:
+            return segments[: len(pattern)] == pattern
+        return len(pattern) <= len(segments) and all(
+            expected == given or (expected == "*" and given != "")
+            for expected, given in zip(pattern, segments, strict=False)
+        )
+
+
 class RouteTable:
     """Finds the one route of a request."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = tuple(routes)
+        keys = {_key(route) for route in self._routes}
         # Longest first; at equal length a literal segment beats "*", and one host beats all hosts, so
         # that order decides nothing.
-        self._routes = tuple(sorted(routes, key=_specificity, reverse=True))
+        places = (_place([route for route in self._routes if _key(route) == key]) for key in keys)
+        self._places = tuple(sorted(places, key=_specificity, reverse=True))
+        self._has_capitals = any(place.lowered != place.segments for place in self._places)
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
 
     def find(self, host: str, path: str, method: str) -> Route | frozenset[str]:
-        """The route, or the methods that the path would accept (empty: no route at all)."""
-        segments = path_segments(path)
-        matching = [
-            route for route in self._routes if route.host in (None, host) and _matches(route, segments)
-        ]
-        if not matching:
+        """The route, or the methods that the path would accept (empty: no route at all).
+
+        A path that would mean another route in another case has none: a frontend that ignores case
+        would run the stricter handler on the milder check (R-011).
+        """
+        place = self._find_place(host, path_segments(path), lowered=False)
+        if place is None:
             return frozenset()
+        lowered = path.lower()
+        if self._has_capitals or lowered != path:
+            other = self._find_place(host, path_segments(lowered), lowered=True)
+            if other is not place:
+                return frozenset()
         # Only the most specific pattern speaks: a stricter route is never bypassed by method.
-        best = [route for route in matching if _speaks_like(route, matching[0])]
-        for route in best:
+        for route in place.routes:
             if method in route.methods:
                 return route
-        return frozenset().union(*(route.methods for route in best))
+        return frozenset().union(*(route.methods for route in place.routes))
+
+    def _find_place(self, host: str, segments: tuple[str, ...], *, lowered: bool) -> _Place | None:
+        for place in self._places:
+            if place.host in (None, host) and place.matches(segments, lowered=lowered):
+                return place
+        return None
 
 
 def path_segments(path: str) -> tuple[str, ...]:
     return tuple(path.strip("/").split("/")) if path != "/" else ()
 
 
-def _speaks_like(route: Route, first: Route) -> bool:
-    return route.segments == first.segments and route.host == first.host
+def _key(route: Route) -> tuple[tuple[str, ...], str | None, bool]:
+    return route.segments, route.host, route.exact
 
 
-def _specificity(route: Route) -> tuple[int, tuple[bool, ...], bool]:
-    literal = tuple(segment != "*" for segment in route.segments)
-    return len(route.segments), literal, route.host is not None
-
-
-def _matches(route: Route, segments: tuple[str, ...]) -> bool:
-    pattern = route.segments
-    if len(pattern) > len(segments) or (route.exact and len(pattern) != len(segments)):
-        return False
-    return all(
-        expected == given or (expected == "*" and given != "")
-        for expected, given in zip(pattern, segments, strict=False)
+def _place(routes: list[Route]) -> _Place:
+    segments = routes[0].segments
+    return _Place(
+        segments=segments,
+        lowered=tuple(segment.lower() for segment in segments),
+        has_star="*" in segments,
+        exact=routes[0].exact,
+        host=routes[0].host,
+        routes=tuple(routes),
     )
+
+
+def _specificity(place: _Place) -> tuple[int, tuple[bool, ...], bool, bool]:
+    literal = tuple(segment != "*" for segment in place.segments)
+    return len(place.segments), literal, place.host is not None, place.exact
 
 
 def _tenant(methods: str, pattern: str, permission: Permission) -> Route:

@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auth_proxy.routes import BUILT_IN, Requirement, Route, RouteTable, Target, frontend_route, welcome_route
-from service_kit.identity.model import Permission
+from auth_proxy.routes import (
+    ANY_METHOD,
+    BUILT_IN,
+    Requirement,
+    Route,
+    RouteTable,
+    Target,
+    frontend_route,
+    welcome_route,
+)
+from service_kit.identity.model import Permission, Role
 
 SNAPSHOT = Path(__file__).parent / "routes.txt"
 HOST = "admin.example.com"
@@ -63,9 +72,7 @@ def test_the_bare_panel_and_everything_below_it_are_one_route(path: str) -> None
     assert found(path).pattern == "/manage"
 
 
-@pytest.mark.parametrize(
-    "path", ["/MANAGE", "/managed", "/manage.css", "/", "/api", "/api/adminx", "/anything/at/all"]
-)
+@pytest.mark.parametrize("path", ["/managed", "/manage.css", "/", "/api", "/api/adminx", "/anything/at/all"])
 def test_a_path_that_only_looks_alike_is_the_frontends(path: str) -> None:
     """R-007, R-011: a prefix ends at a slash, and case counts."""
     assert found(path).target is Target.FRONTEND
@@ -173,3 +180,45 @@ def test_no_path_gets_a_weaker_route_than_one_that_matches_it(segments: list[str
     for other in longer:
         pairs = list(zip(other.segments, segments, strict=False))
         assert len(pairs) < len(other.segments) or any(want not in ("*", got) for want, got in pairs)
+
+
+OWN = RouteTable(
+    [
+        Route("/plain", ANY_METHOD, Requirement.OPERATOR, Target.FRONTEND),
+        Route("/plain/admin", ANY_METHOD, frozenset({Role.SUPER_ADMIN}), Target.FRONTEND),
+        Route("/Team", ANY_METHOD, Requirement.PERSON, Target.FRONTEND, host="b.example.com"),
+        Route("/", ANY_METHOD, Requirement.OPERATOR, Target.FRONTEND, host="b.example.com"),
+        Route("/", frozenset({"GET"}), Requirement.PERSON, Target.ADMIN, exact=True),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "host, path, pattern",
+    [
+        (HOST, "/plain/x", "/plain"),
+        (HOST, "/plain/admin/x", "/plain/admin"),
+        (HOST, "/plain/Admin", None),
+        (HOST, "/PLAIN/admin", None),
+        (HOST, "/plain/adminX", "/plain"),
+        (HOST, "/plain/X", "/plain"),
+        (HOST, "/", "/"),
+        (HOST, "/x", None),
+        ("b.example.com", "/Team/X", "b.example.com/Team"),
+        ("b.example.com", "/team", None),
+        ("b.example.com", "/x/Y", "b.example.com/"),
+        ("b.example.com", "/plain/admin", "/plain/admin"),
+        ("b.example.com", "/Plain", None),
+    ],
+)
+def test_hosts_and_cases(host: str, path: str, pattern: str | None) -> None:
+    """R-003, R-011: a route of one host beats one of all; another case never reaches a milder route."""
+    found = OWN.find(host, path, "GET")
+
+    assert (found.name if isinstance(found, Route) else None) == pattern
+
+
+@pytest.mark.parametrize("path", ["/MANAGE", "/Manage/audit", "/API/admin/tenants", "/api/Access-SSO"])
+def test_no_spelling_of_a_panel_path_leads_to_the_frontend(path: str) -> None:
+    """R-011: `/MANAGE` is not a page of the frontend that stands at `/`."""
+    assert TABLE.find(HOST, path, "GET") == frozenset()

@@ -29,7 +29,6 @@ MEANS_NOTHING_HERE = {
     "User-Agent",
     "X-Accel-Redirect",
     "X-Sendfile",
-    "X-Custom-IP-Authorization",
 }
 """Headers of the corpus that go on: no server that we know takes them for an address or a method."""
 

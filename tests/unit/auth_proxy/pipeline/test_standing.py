@@ -1,0 +1,105 @@
+"""Whether what was granted would be granted again: asked for as long as a websocket or stream is open."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from auth_proxy.pipeline.authorize import Standing
+from auth_proxy.pipeline.exchange import Grant
+from auth_proxy.refusals import Reason, Refusal
+from auth_proxy.roster.open import OpenRoster
+from auth_proxy.roster.source import OperatorEntry
+from auth_proxy.routes import Requirement
+from service_kit.identity.model import Permission, Role
+from tests.fakes.clock import FrozenClock
+from tests.unit.auth_proxy.pipeline.values import ANY_ROUTE, grant, operator
+
+LEEWAY = 60
+SUPPORT = operator(Role.SUPPORT)
+
+
+@dataclass
+class OneRow:
+    """A roster of at most one operator."""
+
+    entry: OperatorEntry | None
+    is_fresh: bool = True
+    version: int = 1
+
+    def find(self, sub: str, email: str) -> OperatorEntry | None:  # noqa: ARG002 - the Roster protocol
+        if not self.is_fresh:
+            raise Refusal(Reason.ROSTER_UNAVAILABLE)
+        return self.entry if self.entry is not None and self.entry.sub == sub else None
+
+    def binds_email(self, email: str) -> bool:  # noqa: ARG002 - the Roster protocol
+        return False
+
+
+def lasting(clock: FrozenClock, given: Grant, seconds: float = 3600) -> Grant:
+    """The grant, with a token that is valid for so long from now."""
+    expires_at = int(clock.now().timestamp() + seconds)
+    return replace(given, person=replace(given.person, expires_at=expires_at))
+
+
+def verdict(roster: OneRow | OpenRoster, given: Grant) -> Reason | None:
+    clock = FrozenClock()
+    return Standing(roster, clock, LEEWAY).still_stands(lasting(clock, given))
+
+
+MANY = replace(ANY_ROUTE, requirement=frozenset({Role.SUPPORT, Role.SECURITY}))
+PERMITTED = replace(ANY_ROUTE, requirement=Permission.TENANT_LIST)
+PERSON = replace(ANY_ROUTE, requirement=Requirement.PERSON)
+
+
+@pytest.mark.parametrize(
+    "roster, given, reason",
+    [
+        (OneRow(SUPPORT), grant(operator=SUPPORT), None),
+        (OneRow(SUPPORT), grant(operator=SUPPORT, route=PERMITTED), None),
+        (OneRow(replace(SUPPORT, name="Another")), grant(operator=SUPPORT), None),
+        (OneRow(operator(active=False)), grant(operator=SUPPORT), Reason.OPERATOR_DEACTIVATED),
+        (OneRow(operator(active=False)), grant(operator=SUPPORT, route=PERSON), Reason.OPERATOR_DEACTIVATED),
+        (OneRow(None), grant(operator=SUPPORT), Reason.ENROLLMENT_REQUIRED),
+        (OneRow(None), grant(operator=SUPPORT, route=PERSON), Reason.ENROLLMENT_REQUIRED),
+        (OneRow(operator(sub="sub-other")), grant(operator=SUPPORT), Reason.ENROLLMENT_REQUIRED),
+        (OneRow(operator(Role.SECURITY)), grant(operator=SUPPORT, route=PERMITTED), Reason.PERMISSION_DENIED),
+        (OneRow(operator(Role.SECURITY)), grant(operator=SUPPORT, route=MANY), Reason.PERMISSION_DENIED),
+        (OneRow(operator(Role.SUPER_ADMIN)), grant(operator=SUPPORT), Reason.PERMISSION_DENIED),
+        (OneRow(SUPPORT, is_fresh=False), grant(operator=SUPPORT), Reason.ROSTER_UNAVAILABLE),
+        (OneRow(None), grant(route=PERSON), None),
+        (OneRow(SUPPORT), grant(route=PERSON), None),
+        (OpenRoster(Role.SUPPORT), grant(operator=SUPPORT), None),
+    ],
+    ids=[
+        "as it was",
+        "the permission is still there",
+        "only the name changed",
+        "deactivated",
+        "deactivated, on a route for persons",
+        "removed",
+        "removed, on a route for persons",
+        "the subject is another",
+        "the permission went with the role",
+        "another role that the route takes too",
+        "a greater role",
+        "the roster is stale",
+        "a person who never was an operator",
+        "a person who has become one",
+        "an open roster",
+    ],
+)
+def test_a_grant_stands_as_long_as_it_would_be_given(
+    roster: OneRow | OpenRoster, given: Grant, reason: Reason | None
+) -> None:
+    """R-064: the same questions as at the door, and the role that was vouched for must still be true."""
+    assert verdict(roster, given) is reason
+
+
+@pytest.mark.parametrize("seconds, stands", [(1, True), (-59, True), (-60, False), (-3600, False)])
+def test_a_token_ends_with_its_leeway(seconds: int, stands: bool) -> None:
+    """The same second in which a new request would be refused."""
+    clock = FrozenClock()
+    standing = Standing(OneRow(SUPPORT), clock, LEEWAY)
+
+    found = standing.still_stands(lasting(clock, grant(operator=SUPPORT), seconds))
+    assert found is (None if stands else Reason.TOKEN_EXPIRED)
