@@ -24,6 +24,7 @@ _TO_ENROLLMENT: Final = frozenset({Reason.ENROLLMENT_REQUIRED, Reason.SUBJECT_CH
 _CURED_BY_ENROLLMENT: Final = _TO_ENROLLMENT | {Reason.ENROLLMENT_FAILED}
 _EXPLANATION: Final = "/"
 """Where a person's browser is told why: any page of a refused host is the page of the refusal."""
+_MET_BY_NAVIGATION: Final = frozenset({403, 429, 503})
 
 _PAGE: Final = Template(
     """<!doctype html>
@@ -91,12 +92,19 @@ def render(refusal: Refusal, request_id: str, reader: Reader, *, method: str) ->
     if reader.wants_page:
         return _page(refusal, request_id, headers)
     extra: dict[str, object] = {"fix": answer.fix}
-    if reader.boots:
-        cured = reader.can_enroll and refusal.reason in _CURED_BY_ENROLLMENT
-        extra["fallback"] = ENROLLMENT if cured else _EXPLANATION
+    if reader.boots and (fallback := _fallback(refusal, reader)):
+        extra["fallback"] = fallback
     document = problem_document(answer.status, answer.code, answer.error, request_id=request_id, extra=extra)
     body = json.dumps(document, ensure_ascii=False).encode()
     return web.Response(status=answer.status, body=body, content_type=PROBLEM_JSON, headers=headers)
+
+
+def _fallback(refusal: Refusal, reader: Reader) -> str:
+    """Where a frontend sends the person; nowhere, if the page there would only load and ask again."""
+    if reader.can_enroll and refusal.reason in _CURED_BY_ENROLLMENT:
+        return ENROLLMENT
+    meets = refusal.answer.status in _MET_BY_NAVIGATION and refusal.reason is not Reason.ORIGIN_REJECTED
+    return _EXPLANATION if meets else ""
 
 
 def _page(refusal: Refusal, request_id: str, headers: dict[str, str]) -> web.Response:

@@ -187,7 +187,7 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "ACCESS_TOKEN_REQUIRED",
         "Access token required",
         "The request carries no Cf-Access-Jwt-Assertion: it did not come through Cloudflare Access.",
-        "Open the panel by its public host name, behind Access. For operators of the edge: look for a "
+        "Open this host by its public name, behind Access. For operators of the edge: look for a "
         "bypass policy or a route around Access.",
     ),
     Reason.TOKEN_MALFORMED: _bad_token("The token is not a compact JWS."),

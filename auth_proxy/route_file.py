@@ -29,7 +29,9 @@ from auth_proxy.routes import (
 )
 from service_kit.identity.model import Permission, Role
 
-_PREFIX: Final = re.compile(r"/|(/[A-Za-z0-9._~!$&'()+,=:@-]+)+")
+# Only characters that have one spelling in a canonical path: a client may write "%3A" for ":", and the
+# stricter route for "/a:b" would be passed by on the way to an upstream that reads both alike.
+_PREFIX: Final = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _OURS: Final = frozenset(Target) - {Target.FRONTEND}
 # What frames or routes a request, or is a credential: an identity must not stand there.
@@ -105,7 +107,9 @@ class _RouteTable(_Table):
     @model_validator(mode="after")
     def _reject_contradictions(self) -> Self:
         if not _PREFIX.fullmatch(self.prefix) or {".", ".."} & set(path_segments(self.prefix)):
-            raise ValueError("prefix must be a plain path such as /grafana, without a slash at its end")
+            raise ValueError(
+                "prefix must be a plain path such as /grafana: letters, digits and -._~, no slash at its end"
+            )
         if self.permission is not None and self.roles is not None:
             raise ValueError("permission and roles exclude each other")
         if self.websocket and not self._can_upgrade():
@@ -154,10 +158,10 @@ def load_route_file(value: object) -> RouteFile:
         parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError("cannot be read") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"is not TOML: {error}") from None
     except ValidationError as error:
         raise ValueError("; ".join(_problems(error))) from None
+    except (ValueError, RecursionError) as error:  # also an endless number, or endless nesting
+        raise ValueError(f"is not TOML: {error}") from None
     tables = parsed.routes
     found = RouteFile(
         path=path,
@@ -165,6 +169,8 @@ def load_route_file(value: object) -> RouteFile:
         destinations={str(table.target): table.target for table in tables},
         audiences={host.lower(): frozenset(entry.audiences) for host, entry in parsed.hosts.items()},
     )
+    if len(found.audiences) < len(parsed.hosts):
+        raise ValueError("hosts: one host stands there twice")
     if clashes := list(_clashes(found)):
         raise ValueError("; ".join(clashes))
     return found

@@ -66,9 +66,10 @@ class Watched(Generic[T]):
         self._seen = found
         try:
             self._value = self._load(self._path)
-        except self._expected as error:
-            # The text names the file and the place in it, never a value.
-            _log.error("reload_refused", path=str(self._path), problem=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it was, looking must go on
+            # The text of an expected error names the file and the place in it, never a value.
+            problem = str(error) if isinstance(error, self._expected) else type(error).__name__
+            _log.error("reload_refused", path=str(self._path), problem=problem)
             self._refused()
             return
         _log.info("reloaded", path=str(self._path))

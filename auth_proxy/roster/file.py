@@ -69,14 +69,14 @@ def load_operators(path: Path) -> FileOperators:
         parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise RosterFileError(f"{path}: cannot be read") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RosterFileError(f"{path}: is not TOML: {error}") from None
     except ValidationError as error:
         places = "; ".join(
             f"{'.'.join(str(part) for part in details['loc'])}: {details['msg']}"
             for details in error.errors(include_input=False, include_url=False)
         )
         raise RosterFileError(f"{path}: {places}") from None
+    except (ValueError, RecursionError) as error:  # also an endless number, or endless nesting
+        raise RosterFileError(f"{path}: is not TOML: {error}") from None
     return FileOperators(
         by_email={operator.email: operator for operator in parsed.operators},
         by_sub={operator.sub: operator for operator in parsed.operators if operator.sub is not None},

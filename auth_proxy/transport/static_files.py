@@ -48,7 +48,10 @@ class StaticFiles:
         if found is None:
             raise Refusal(Reason.FILE_NOT_FOUND).at(name)
         response = _answer(found, signed, request_id)
-        await response.prepare(request)
+        try:
+            await response.prepare(_without_unproven_range(request))
+        except OverflowError as error:  # a conditional header with a date that no calendar has
+            raise Refusal(Reason.REQUEST_MALFORMED, "date").at(name) from error
         await response.write_eof()
         return response
 
@@ -90,6 +93,15 @@ def _answer(found: _Found, signed: SignedGrant, request_id: str) -> web.StreamRe
         headers = {**_headers(request_id), "Location": f"{asked}/{mark}{query}"}
         return web.Response(status=308, headers=headers)
     return _FileOnce(found.file, headers=_headers(request_id))
+
+
+def _without_unproven_range(request: web.BaseRequest) -> web.BaseRequest:
+    """By an ETag, aiohttp judges no If-Range: a part must not complete another version of a file."""
+    if "If-Range" not in request.headers or request.if_range is not None:
+        return request
+    headers = request.headers.copy()
+    headers.popall("Range", None)
+    return request.clone(headers=headers)
 
 
 def _is_hidden(segment: str) -> bool:

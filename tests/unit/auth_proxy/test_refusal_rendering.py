@@ -166,3 +166,40 @@ def test_the_answers_are_a_closed_snapshot() -> None:
 def test_pages_are_for_people(accept: str, mode: str, requested_with: str, page: bool) -> None:
     """R-066: what the browser says of itself decides; a program never gets HTML it did not ask for first."""
     assert prefers_page(accept, mode, requested_with) is page
+
+
+@pytest.mark.parametrize(
+    "reason, can_enroll, fallback",
+    [
+        (Reason.ENROLLMENT_REQUIRED, True, "/enrollment"),
+        (Reason.ENROLLMENT_FAILED, True, "/enrollment"),
+        (Reason.SUBJECT_CHANGED, True, "/enrollment"),
+        (Reason.ENROLLMENT_REQUIRED, False, "/"),
+        (Reason.TOKEN_EXPIRED, True, "/"),
+        (Reason.OPERATOR_DEACTIVATED, True, "/"),
+        (Reason.ROSTER_UNAVAILABLE, True, "/"),
+        (Reason.ENROLLMENT_LIMITED, True, "/"),
+        (Reason.ORIGIN_REJECTED, True, None),
+        (Reason.METHOD_NOT_ALLOWED, True, None),
+        (Reason.INTERNAL_ERROR, True, None),
+    ],
+)
+def test_a_boot_that_is_refused_names_a_way_out_where_there_is_one(
+    reason: Reason, can_enroll: bool, fallback: str | None
+) -> None:
+    """R-165: a page that would only load and boot again is no way out."""
+    reader = Reader(boots=True, can_enroll=can_enroll)
+    body = render(Refusal(reason), "req_1", reader, method="POST").body
+
+    assert isinstance(body, bytes)
+    assert json.loads(body).get("fallback") == fallback
+    elsewhere = render(Refusal(reason), "req_1", Reader(can_enroll=can_enroll), method="POST").body
+    assert isinstance(elsewhere, bytes)
+    assert "fallback" not in json.loads(elsewhere)
+
+
+def test_without_a_page_to_enroll_a_browser_is_told_on_the_spot() -> None:
+    """A redirect to `/enrollment` would lead to the frontend's own page, or nowhere."""
+    reader = Reader(wants_page=True, navigates=True, can_enroll=False)
+
+    assert render(Refusal(Reason.ENROLLMENT_REQUIRED), "r", reader, method="GET").status == 403
