@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -156,6 +157,8 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 
 def _run(environ: Mapping[str, str]) -> int:
     settings = load_proxy_settings(environ)
+    # Until the sidecar runs there is nothing to reload, and a reload must not end it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure_logging("auth_proxy")
     run_service(lambda stop: run(settings, stop))
     return 0

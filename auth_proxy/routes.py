@@ -135,16 +135,17 @@ class RouteTable:
     """Finds the one route of a request."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = tuple(routes)
-        keys = {_key(route) for route in self._routes}
+        given = tuple(routes)
+        keys = {_key(route) for route in given}
         # Longest first; at equal length a literal segment beats "*", and one host beats all hosts, so
         # that order decides nothing.
-        places = (_place([route for route in self._routes if _key(route) == key]) for key in keys)
+        places = (_place([route for route in given if _key(route) == key]) for key in keys)
         self._places = tuple(sorted(places, key=_specificity, reverse=True))
         self._has_capitals = any(place.lowered != place.segments for place in self._places)
 
     def __iter__(self) -> Iterator[Route]:
-        return iter(self._routes)
+        """The routes in the order in which they are asked."""
+        return (route for place in self._places for route in place.routes)
 
     def find(self, host: str, path: str, method: str) -> Route | frozenset[str]:
         """The route, or the methods that the path would accept (empty: no route at all).

@@ -14,7 +14,7 @@ from auth_proxy.app import effective_routes
 from auth_proxy.commands.keys import states_of
 from auth_proxy.commands.report import Report, columns, listed
 from auth_proxy.roster.file import load_operators
-from auth_proxy.routes import ANY_METHOD, Route, RouteTable
+from auth_proxy.routes import ANY_METHOD, Route
 from auth_proxy.settings import ProxySettings
 from service_kit.identity.keys import load_signing_keys
 from service_kit.settings import variables
@@ -29,7 +29,7 @@ def check(settings: ProxySettings, now: datetime) -> Report:
         "hosts": _hosts(settings),
         "roster": _roster(settings),
         "signingKeys": [state.document() for state in keys],
-        "routes": [_route(route, settings) for route in RouteTable(effective_routes(settings))],
+        "routes": [_route(route, settings) for route in sorted(effective_routes(settings), key=_rank)],
     }
     return Report(tuple(_lines(document)), document)
 
@@ -81,6 +81,12 @@ def _roster(settings: ProxySettings) -> dict[str, Any]:
     if kind == "open":
         return {"source": "open", "role": detail}
     return {"source": "feed", "from": str(settings.admin_service)}
+
+
+def _rank(route: Route) -> tuple[int, int, bool, bool, str]:
+    """The order in which the routes are asked: a longer pattern, then a literal one, then one host's."""
+    segments = route.segments
+    return -len(segments), segments.count("*"), route.host is None, not route.exact, route.name
 
 
 def _route(route: Route, settings: ProxySettings) -> dict[str, Any]:

@@ -101,7 +101,10 @@ async def operators_now(
 async def feed_now(
     settings: ProxySettings, signer: IdentitySigner, clock: Clock, watch: FeedWatch
 ) -> AsyncIterator[FeedRoster]:
-    """The roster feed, after its first snapshot or after three seconds without one."""
+    """The roster feed, after its first snapshot or after three seconds without one.
+
+    Raises ValueError without ADMIN_SERVICE_URL, which the settings do not allow for a feed.
+    """
     if settings.admin_service is None:
         raise ValueError("ADMIN_SERVICE_URL is not set")
     link = AdminLink(settings.admin_service, signer)

@@ -18,8 +18,8 @@ from service_kit.web.service_url import ServiceUrl
 _FORGED: Final = "forged.by.doctor"
 _REFUSES: Final = (401, 403)
 _FIX: Final = (
-    "verify X-Internal-Identity there (docs/internal-identity.md), or make it reachable through the sidecar "
-    "only: a unix socket, or a network of its own"
+    "verify X-Internal-Identity there (docs/internal-identity.md), or let only the sidecar reach it: a "
+    "unix socket, or a network of its own"
 )
 
 

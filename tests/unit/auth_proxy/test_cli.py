@@ -1,5 +1,6 @@
 """The command `auth-proxy`: exit statuses, all problems at once, and no secret on the screen."""
 
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from auth_proxy.cli import main
+from deploy.demo.issuer import AccessIssuer, SigningKey
+from deploy.demo.people import ADA
+from service_kit.clock import SystemClock
 from service_kit.identity.keys import load_signing_keys, new_signing_key
 
 BOTH = "LOCAL_DEV_ADMIN_EMAIL / ALLOW_DEV_ADMIN_AUTH"
@@ -55,9 +59,9 @@ def test_check_prints_the_effective_configuration_and_no_secret(
     capsys: pytest.CaptureFixture[str], environ: dict[str, str]
 ) -> None:
     """Every variable with the value that counts; of the key only the path of its file."""
-    status = main(["check"], environ)
+    status = main(["check", "--json"], environ)
     out, err = capsys.readouterr()
-    shown = json.loads(out)
+    shown = json.loads(out)["settings"]
 
     assert (status, err) == (0, "")
     assert shown["CF_ACCESS_TEAM_DOMAIN"] == "https://team.cloudflareaccess.com"
@@ -66,6 +70,26 @@ def test_check_prints_the_effective_configuration_and_no_secret(
     assert shown["AUTH_PROXY_LISTEN"] == "127.0.0.1:8080"
     assert "PRIVATE" not in out
     assert Path(environ["INTERNAL_SIGNING_KEY_FILE"]).read_text().splitlines()[1] not in out
+
+
+def test_check_prints_lines_for_a_person(capsys: pytest.CaptureFixture[str], environ: dict[str, str]) -> None:
+    """Without --json the same as text, one heading for each part."""
+    status = main(["check"], environ)
+    out = capsys.readouterr().out.splitlines()
+
+    assert (status, out[0]) == (0, "The configuration is valid.")
+    assert {"Settings", "Hosts", "Roster", "Signing keys"} <= set(out)
+
+
+def test_check_reads_the_roster_file(
+    capsys: pytest.CaptureFixture[str], environ: dict[str, str], tmp_path: Path
+) -> None:
+    """R-060: a roster file that would stop the start stops the check, in one line."""
+    alone = {**environ, "ADMIN_SERVICE_URL": "", "TENANT_SERVICE_URL": "", "AUTH_PROXY_UPSTREAM": "http://x"}
+    status = main(["check"], {**alone, "AUTH_PROXY_ROSTER": f"file:{tmp_path / 'none'}"})
+
+    assert status == 2
+    assert capsys.readouterr().err == f"auth-proxy: {tmp_path / 'none'}: cannot be read\n"
 
 
 def test_check_reads_the_key(
@@ -100,7 +124,111 @@ def test_keys_are_made_listed_and_never_overwritten(
     assert {key.kid for key in load_signing_keys(path)} == kids
 
 
-@pytest.mark.parametrize("arguments", [[], ["keys"], ["keys", "new"], ["unknown"]])
+def test_a_rotation_that_comes_too_soon_is_status_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Nothing is misconfigured; it is only not the time. --force is the other way."""
+    assert main(["keys", "new", str(tmp_path / "20200101T000000Z.pem")], {}) == 0
+    assert main(["keys", "rotate", str(tmp_path)], {}) == 0
+    capsys.readouterr()
+
+    assert main(["keys", "rotate", str(tmp_path)], {}) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[0][:12]) == ("", "auth-proxy: ")
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "3601", "nan"])
+def test_a_lead_time_that_is_none_is_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, value: str
+) -> None:
+    """The variable is named; its value is not repeated."""
+    assert main(["keys", "list", str(tmp_path)], {"INTERNAL_SIGNING_LEAD_SECONDS": value}) == 2
+    assert capsys.readouterr().err == "auth-proxy: INTERNAL_SIGNING_LEAD_SECONDS: must be 1 to 3600\n"
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of this process stays as the other tests have it."""
+    monkeypatch.setattr("auth_proxy.cli.configure_logging", lambda *_names, **_options: None)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_doctor_reports_settings_that_cannot_be_read(
+    capsys: pytest.CaptureFixture[str], environ: dict[str, str]
+) -> None:
+    """R-173: status 2 as everywhere, and still a report: a machine reads one form."""
+    status = main(["doctor", "--json"], {**environ, "CF_ACCESS_AUD": ""})
+    document = json.loads(capsys.readouterr().out)
+
+    assert status == 2
+    assert document["summary"] == {"ok": 0, "warn": 0, "fail": 1}
+    assert document["findings"][0]["seen"] == "CF_ACCESS_AUD: is required"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_explain_reads_token_keys_and_headers(
+    capsys: pytest.CaptureFixture[str], environ: dict[str, str], tmp_path: Path, access_key: SigningKey
+) -> None:
+    """All from files, nothing is fetched: a grant is 0, a refusal 1, and neither shows the token."""
+    issuer = AccessIssuer("https://team.cloudflareaccess.com", SystemClock(), keys=(access_key,))
+    token, jwks = tmp_path / "token", tmp_path / "jwks.json"
+    token.write_text(issuer.mint(ADA, audience="aud-1"))
+    jwks.write_text(json.dumps(issuer.certs_document()))
+    alone = {"ADMIN_SERVICE_URL": "", "TENANT_SERVICE_URL": "", "AUTH_PROXY_UPSTREAM": "http://x"}
+    settings = {**environ, **alone, "AUTH_PROXY_ROSTER": "open:support"}
+    asking = ["explain", "--token-file", str(token), "--jwks", str(jwks), "--method", "POST", "/x"]
+
+    assert main(asking, settings) == 1
+    assert "origin_rejected" in capsys.readouterr().out
+    assert main([*asking, "--header", "Origin: https://admin.example.com"], settings) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"GRANTED\nperson    {ADA.email}")
+    assert "eyJ" not in out
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_token_may_come_from_standard_input(
+    capsys: pytest.CaptureFixture[str], environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`-` reads it, with the line break that an editor or `echo` leaves; more than 64 KiB is no token."""
+    alone = {"ADMIN_SERVICE_URL": "", "TENANT_SERVICE_URL": "", "AUTH_PROXY_UPSTREAM": "http://x"}
+    settings = {**environ, **alone, "AUTH_PROXY_ROSTER": "open:support"}
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"not-a-token\n" + b" " * 100_000)))
+
+    assert main(["explain", "--token-file", "-", "/x"], settings) == 1
+    assert "token_malformed" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--header", "nonsense"], "--header: must be 'Name: value'"),
+        (["--token-file", "/dev/null"], "the token is empty"),
+        (["--token-file", "/none"], "/none: No such file or directory"),
+        (["--jwks", "/dev/null"], "--jwks: not a key set (malformed)"),
+    ],
+)
+def test_what_explain_cannot_use_is_status_2(
+    capsys: pytest.CaptureFixture[str], environ: dict[str, str], arguments: list[str], said: str
+) -> None:
+    """One line that names the argument."""
+    assert main(["explain", *arguments, "/"], environ) == 2
+    assert capsys.readouterr().err == f"auth-proxy: {said}\n"
+
+
+@pytest.mark.parametrize("command", ["doctor", "explain"])
+def test_the_help_says_what_is_shown_of_a_token(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who runs it learns before that the address and the sub are printed, and that the token is not."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+
+    assert "The e-mail address, the sub and the other claims of the token are shown" in told
+    assert "the token itself, its signature and every key are not" in told
+
+
+@pytest.mark.parametrize("arguments", [[], ["keys"], ["keys", "new"], ["explain"], ["unknown"]])
 def test_a_command_that_is_none_is_status_2(arguments: list[str]) -> None:
     """The status of argparse itself: the same as ours."""
     with pytest.raises(SystemExit) as ended:
