@@ -56,3 +56,35 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Mutation testing works in a copy, so that the checkout stays clean. PACKAGE is a package or a module.
+PACKAGE ?= service_kit/identity
+MUTATED = $(PACKAGE:.py=)
+MUTATION = build/mutation/$(MUTATED)
+MUTATION_TESTS ?= $(or $(wildcard tests/unit/$(MUTATED)),$(dir tests/unit/$(MUTATED))test_$(notdir $(MUTATED)).py)
+
+.PHONY: mutate coverage
+mutate: $(INSTALLED) ## Break one package a thousand times and list what its tests miss: PACKAGE=auth_proxy/access
+	@rm -rf $(MUTATION) && mkdir -p $(MUTATION)
+	@git ls-files -z | xargs -0 cp --parents -t $(MUTATION)
+	@printf '%s\n' '' '[tool.mutmut]' 'source_paths = ["auth_proxy", "service_kit", "admin_service", "tenant_service"]' \
+	  'also_copy = ["deploy", "docs"]' 'only_mutate = ["$(MUTATED)/*", "$(MUTATED).py"]' \
+	  'pytest_add_cli_args_test_selection = ["$(MUTATION_TESTS)"]' \
+	  'pytest_add_cli_args = ["-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--timeout=3", "-W", "ignore"]' \
+	  'use_git_change_detection = false' 'track_dependencies = false' >> $(MUTATION)/pyproject.toml
+	@cd $(MUTATION) && $(abspath $(BIN))/mutmut run --max-children 1
+	@cd $(MUTATION) && $(abspath $(BIN))/mutmut results
+
+# Every decision of the sidecar and of the identity: each branch is taken by a test.
+DECISIONS := service_kit/identity/*,service_kit/base64url.py,service_kit/strict_json.py,$(\
+  )auth_proxy/access/*,auth_proxy/pipeline/*,auth_proxy/roster/*,auth_proxy/routes.py,auth_proxy/route_file.py,$(\
+  )auth_proxy/destinations.py,auth_proxy/refusals.py,auth_proxy/refusal_rendering.py,auth_proxy/header_names.py,$(\
+  )auth_proxy/forwarding.py,auth_proxy/decision_log.py,auth_proxy/gate.py,auth_proxy/key_ring.py,$(\
+  )auth_proxy/watched.py,auth_proxy/boot_exchange.py,auth_proxy/settings.py
+
+coverage: $(INSTALLED) ## Branch coverage of every decision; fails below 100 %
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@COVERAGE_FILE=build/coverage/data $(BIN)/python -m coverage run -m pytest -q \
+	  tests/unit/auth_proxy tests/unit/service_kit tests/integration/auth_proxy
+	@COVERAGE_FILE=build/coverage/data $(BIN)/python -m coverage combine -q
+	@COVERAGE_FILE=build/coverage/data $(BIN)/python -m coverage report --show-missing --fail-under=100 --include='$(DECISIONS)'

@@ -201,6 +201,8 @@ def _bad_headers() -> Iterator[Vector]:
     yield Vector("alg in small letters", sign(claims(), alg="eddsa"), R.MALFORMED)
     yield Vector("alg missing", sign(claims(), alg=...), R.MALFORMED)
     yield Vector("alg named twice", signed_text(f"{_b64(twice.encode())}.{_body(claims())}"), R.MALFORMED)
+    trailed = _b64(f'{{"alg":"EdDSA","typ":"{TOKEN_TYPE}","kid":"{KEY.kid}"}}{{}}'.encode())
+    yield Vector("text behind the header", signed_text(f"{trailed}.{_body(claims())}"), R.MALFORMED)
     yield Vector("typ missing", sign(claims(), typ=...), R.MALFORMED)
     yield Vector("typ of any JWT", sign(claims(), typ="JWT"), R.MALFORMED)
     yield Vector("kid missing", sign(claims(), kid=...), R.MALFORMED)
@@ -211,6 +213,8 @@ def _bad_headers() -> Iterator[Vector]:
         sign(claims(), FOREIGN_KEY, kid=KEY.kid, jwk=own_key),
         R.MALFORMED,
     )
+    elsewhere = sign(claims(), jku="https://keys.example.com/jwks.json")
+    yield Vector("a key set that the token points to", elsewhere, R.MALFORMED)
     deep = f'{{"alg":{"[" * 1500}{"]" * 1500}}}'
     yield Vector("a header nested deep", signed_text(f"{_b64(deep.encode())}.{_body(claims())}"), R.MALFORMED)
     yield Vector("a header that is a list", signed_text(f"{_b64(b'[]')}.{_body(claims())}"), R.MALFORMED)

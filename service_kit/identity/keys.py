@@ -24,12 +24,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from service_kit.base64url import decode_canonical
+from service_kit.strict_json import parse_object
+
 PUBLISH_BEFORE_USE: Final = timedelta(seconds=60)
 """How long a new key is published before it signs: longer than any reader caches the JWK set."""
 RETIRE_AFTER: Final = timedelta(minutes=10)
 """How long a key stays published after its successor began to sign: every token and cache has ended."""
 
 _RAW_KEY_BYTES: Final = 32
+_MOST_DOCUMENT_BYTES: Final = 64 * 1024
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 
 
@@ -150,16 +154,22 @@ def parse_public_jwks(document: bytes) -> Mapping[str, Ed25519PublicKey]:
     an empty set must never replace a good one.
     """
     try:
-        entries = json.loads(document)["keys"]
-        keys = [(_usable(entry), entry) for entry in entries]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        entries = parse_object(document, max_bytes=_MOST_DOCUMENT_BYTES)["keys"]
+        keys = [(_usable(entry), entry) for entry in _entries(entries)]
+    except (ValueError, KeyError, TypeError) as error:
         raise KeyFileError("not a JWK set") from error
-    usable = [(entry["kid"], key) for key, entry in keys if key is not None]
+    usable = [(str(entry["kid"]), key) for key, entry in keys if key is not None]
     if len({kid for kid, _ in usable}) != len(usable):
         raise KeyFileError("the JWK set names a kid twice")
     if not usable:
         raise KeyFileError("the JWK set holds no usable Ed25519 key")
     return dict(usable)
+
+
+def _entries(value: object) -> list[Mapping[str, object]]:
+    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
+        raise TypeError("keys is no list of objects")
+    return value
 
 
 def _usable(entry: Mapping[str, object]) -> Ed25519PublicKey | None:
@@ -173,7 +183,7 @@ def _usable(entry: Mapping[str, object]) -> Ed25519PublicKey | None:
     )
     if not fits or not isinstance(kid, str) or not kid or not isinstance(x, str):
         return None
-    raw = base64.urlsafe_b64decode(x + "=" * (-len(x) % 4))
+    raw = decode_canonical(x)
     return Ed25519PublicKey.from_public_bytes(raw) if len(raw) == _RAW_KEY_BYTES else None
 
 

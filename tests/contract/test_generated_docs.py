@@ -12,7 +12,7 @@ from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
 from service_kit.settings import variables
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = ("settings.md", "refusals.md", "permissions.md")
+GENERATED = ("settings.md", "refusals.md", "permissions.md", "identity-vectors.json")
 
 
 @pytest.mark.parametrize("name", GENERATED)

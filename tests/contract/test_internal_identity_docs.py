@@ -1,8 +1,10 @@
 """A foreign frontend behind a sidecar that stands alone, verifying by nothing but what the document shows."""
 
 import asyncio
+import importlib.util
 import json
 import re
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -15,8 +17,9 @@ from deploy.demo.issuer import SigningKey
 from tests.fakes.recording_upstream import ReceivedRequest
 from tests.fixtures.sidecar import ORIGIN, STRANGER, SidecarUnderTest, sidecar_under_test
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "internal-identity.md").read_text(encoding="utf-8")
-Verify = Callable[[str, str, str, dict[str, jwt.PyJWK], set[str]], dict[str, Any]]
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = (DOCS / "internal-identity.md").read_text(encoding="utf-8")
+Verify = Callable[[str, str, str, dict[str, jwt.PyJWK], dict[str, int]], dict[str, Any]]
 
 
 @pytest.fixture
@@ -29,13 +32,20 @@ async def alone(access_key: SigningKey, tmp_path: Path) -> AsyncIterator[Sidecar
 
 @pytest.fixture
 def verify() -> Verify:
-    """The function that the document prints."""
-    block = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert block is not None
-    scope: dict[str, Any] = {}
-    exec(block[1], scope)
-    function: Verify = scope["verify"]
-    return function
+    """The function of the file that the document shows, by this machine's time."""
+    spec = importlib.util.spec_from_file_location("documented_verifier", DOCS / "verifiers" / "verify.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def call(
+        token: str, method: str, target: str, keys: dict[str, jwt.PyJWK], seen: dict[str, int]
+    ) -> dict[str, Any]:
+        claims: dict[str, Any] = module.verify(token, method, target, keys=keys, seen=seen, now=time.time())
+        return claims
+
+    return call
 
 
 async def keys_of(sidecar: SidecarUnderTest) -> dict[str, jwt.PyJWK]:
@@ -57,9 +67,7 @@ async def arrived(sidecar: SidecarUnderTest, method: str, target: str) -> Receiv
 async def test_any_frontend_can_verify_who_asks(alone: SidecarUnderTest, verify: Verify) -> None:
     """R-007: before a frontend of one's own, whom Access proved arrives with the configured role."""
     request = await arrived(alone, "GET", "/reports?month=11")
-    claims = verify(
-        request.one("X-Internal-Identity"), "GET", "/reports?month=11", await keys_of(alone), set()
-    )
+    claims = verify(request.one("X-Internal-Identity"), "GET", "/reports?month=11", await keys_of(alone), {})
 
     assert claims["email"] == STRANGER.email
     assert claims["sub"] == claims["opid"] == STRANGER.sub
@@ -76,8 +84,8 @@ async def test_a_changing_request_is_good_once_and_for_itself_alone(
 
     for method, target in (("POST", "/orders"), ("PUT", "/orders?draft=1"), ("GET", "/orders?draft=1")):
         with pytest.raises(jwt.InvalidTokenError):
-            verify(token, method, target, keys, set())
-    seen: set[str] = set()
+            verify(token, method, target, keys, {})
+    seen: dict[str, int] = {}
     verify(token, "POST", "/orders?draft=1", keys, seen)
     with pytest.raises(jwt.InvalidTokenError):
         verify(token, "POST", "/orders?draft=1", keys, seen)
@@ -88,7 +96,7 @@ async def test_an_identity_for_reading_changes_nothing(alone: SidecarUnderTest, 
     request = await arrived(alone, "GET", "/orders")
 
     with pytest.raises(jwt.InvalidTokenError):
-        verify(request.one("X-Internal-Identity"), "POST", "/orders", await keys_of(alone), set())
+        verify(request.one("X-Internal-Identity"), "POST", "/orders", await keys_of(alone), {})
 
 
 async def test_the_document_lists_every_claim(alone: SidecarUnderTest) -> None:

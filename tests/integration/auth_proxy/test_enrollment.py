@@ -177,3 +177,12 @@ async def test_an_activity_that_never_started_closes_quietly() -> None:
             await FeedRoster(link, SystemClock(), OBSERVER).close()
 
         assert link._session is not None
+
+
+async def test_an_operator_who_is_gone_when_the_answer_comes_is_refused() -> None:
+    """R-064: the feed told of the removal before the claim's own answer arrived: the feed is right."""
+    async with linked(answer(200, {**CLAIMED, "version": 0})) as link:
+        with pytest.raises(Refusal) as caught:
+            await claim(link)
+
+    assert caught.value.reason is Reason.ENROLLMENT_FAILED

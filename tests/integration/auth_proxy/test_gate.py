@@ -290,3 +290,21 @@ async def test_a_client_that_left_is_sent_no_continue() -> None:
     gone._protocol.transport = None
     _send_continue(gone)
     assert gone.transport is None
+
+
+async def test_a_client_that_waits_is_told_to_go_on_once_it_is_granted(sidecar: SidecarUnderTest) -> None:
+    """`100 Continue` comes after the decision, and the body then reaches the upstream."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+    head = f"POST /api/admin/tenants HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {ORIGIN}\r\nConnection: close\r\n"
+    token = f"Cf-Access-Jwt-Assertion: {sidecar.token()}\r\n"
+    writer.write(f"{head}{token}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n".encode())
+    async with asyncio.timeout(5):
+        first = await reader.readuntil(b"\r\n\r\n")
+        assert sidecar.upstream.received == []
+        writer.write(b"body")
+        rest = await reader.read()
+    writer.close()
+
+    assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert rest.startswith(b"HTTP/1.1 200 ")
+    assert sidecar.upstream.received[-1].body == b"body"

@@ -228,3 +228,31 @@ def test_nothing_is_an_empty_file() -> None:
     """Without AUTH_PROXY_CONFIG there are no routes, hosts or destinations."""
     assert str(RouteFile()) == ""
     assert not RouteFile().routes
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ('websocket = true\nmethods = ["POST"]', "websocket needs a server as its target"),
+        ("spa_fallback = true", "spa_fallback needs a folder as its target"),
+    ],
+)
+def test_what_a_target_cannot_do_is_told_at_start(tmp_path: Path, text: str, problem: str) -> None:
+    """A setting that would do nothing is a mistake, not a wish."""
+    with pytest.raises(ValueError, match=problem):
+        read(tmp_path, route(text))
+
+
+def test_a_host_has_one_table(tmp_path: Path) -> None:
+    """Two spellings of one host would leave it open whose tokens it takes."""
+    text = '[hosts."a.example.com"]\naudiences = ["x"]\n[hosts."A.example.com"]\naudiences = ["y"]'
+
+    with pytest.raises(ValueError, match="one host stands there twice"):
+        read(tmp_path, text)
+
+
+def test_what_is_read_already_stays_as_it_is() -> None:
+    """Settings are validated again when they are copied."""
+    found = RouteFile()
+
+    assert load_route_file(found) is found

@@ -1,5 +1,7 @@
 """Configurations that could let somebody in by mistake are refused, all problems at once, by variable."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -357,3 +359,52 @@ def test_no_problem_repeats_a_value(shapes: dict[str, str]) -> None:
 
     hosts = f" {MARK.lower()}"
     assert not [problem for problem in told if MARK in problem and not problem.endswith(hosts)]
+
+
+def own_routes(folder: Path, text: str) -> str:
+    path = folder / "auth_proxy.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "text, changes, expected",
+    [
+        (
+            '[hosts."b.example.com"]\naudiences = ["x"]',
+            {},
+            ["AUTH_PROXY_CONFIG: names the host b.example.com, which is not in ADMIN_HOST"],
+        ),
+        (
+            '[[routes]]\nprefix = "/"\ntarget = "http://127.0.0.1:3000"',
+            {"AUTH_PROXY_UPSTREAM": "http://127.0.0.1:3001"},
+            ["AUTH_PROXY_UPSTREAM / AUTH_PROXY_CONFIG: both say what stands at /"],
+        ),
+        (
+            '[[routes]]\nprefix = "/manage/x"\ntarget = "http://127.0.0.1:3000"',
+            {},
+            ["AUTH_PROXY_CONFIG: /manage/x: is a path of the panel"],
+        ),
+        ('[[routes]]\nprefix = "/x"\ntarget = "http://127.0.0.1:3000"', {}, []),
+    ],
+)
+def test_a_route_file_fits_the_other_settings(
+    tmp_path: Path, text: str, changes: dict[str, str], expected: list[str]
+) -> None:
+    """R-007: what the file and the variables say together is judged at start."""
+    assert problems(GOOD, AUTH_PROXY_CONFIG=own_routes(tmp_path, text), **changes) == expected
+
+
+def test_each_host_has_its_own_audiences_or_the_common_ones(tmp_path: Path) -> None:
+    """R-014: a host's own applications replace the common ones, nothing is merged."""
+    text = '[hosts."b.example.com"]\naudiences = ["own"]'
+    host = GOOD["ADMIN_HOST"]
+    environ = {
+        **GOOD,
+        "ADMIN_HOST": f"{host},b.example.com",
+        "ADMIN_ORIGIN": "",
+        "AUTH_PROXY_CONFIG": own_routes(tmp_path, text),
+    }
+    found = load_proxy_settings(environ).audiences_by_host
+
+    assert found == {host: frozenset({GOOD["CF_ACCESS_AUD"]}), "b.example.com": frozenset({"own"})}

@@ -31,6 +31,17 @@ def test_only_the_canonical_spelling_is_read(text: str) -> None:
         decode_canonical(text)
 
 
+@pytest.mark.parametrize(
+    "text, words", [("A=", "not base64url"), ("AAAAA", "not base64url"), ("YR", "not canonical base64url")]
+)
+def test_each_fault_has_its_words(text: str, words: str) -> None:
+    """The log line tells a foreign letter from a second spelling, and quotes neither."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
+        decode_canonical(text)
+
+    assert str(caught.value) == words
+
+
 @given(st.binary(min_size=1, max_size=64))
 def test_every_byte_string_has_its_one_spelling(data: bytes) -> None:
     """What is encoded without padding is decoded to the same bytes."""

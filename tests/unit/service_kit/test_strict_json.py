@@ -65,6 +65,7 @@ def test_whatever_two_parsers_could_read_differently_is_refused(data: bytes) -> 
 
 
 WORDS = {
+    b" " * 1001: "too long",
     b"\xff": "not UTF-8",
     b'{"a":' + b"[" * 20: "nested too deep",
     b"[]": "not an object",
@@ -84,6 +85,18 @@ def test_each_fault_has_its_words(data: bytes, words: str) -> None:
         parse_object(data, max_bytes=1000)
 
     assert str(caught.value) == words
+
+
+def test_what_was_closed_does_not_hide_what_is_open() -> None:
+    """Brackets that close are counted one by one: siblings allow no deeper nesting after them."""
+    siblings = b"[],{}," * 6
+    deep = b'{"a":' + b"[" * 10 + siblings + b"[" * 7 + b"]" * 17 + b"}"
+    wide = b'{"a":[' + b",".join([b"{}"] * 40) + b"]}"
+
+    with pytest.raises(StrictJsonError, match="nested too deep"):
+        parse_object(deep, max_bytes=1000)
+    assert parse_object(deep.replace(b"[" * 7 + b"]" * 17, b"[" * 5 + b"]" * 15), max_bytes=1000)
+    assert parse_object(wide, max_bytes=1000) == {"a": [{}] * 40}
 
 
 @pytest.mark.parametrize("number", [b"9" * 24, b"0." + b"1" * 22, b"-1e308"])

@@ -99,7 +99,7 @@ WRONG_VALUES: dict[str, list[object]] = {
 @pytest.mark.parametrize(
     "name, value",
     [
-        pytest.param(name, value, id=f"{name}={value!r}")
+        pytest.param(name, value, id=f"{name}={value!r}".replace("\\", "_"))
         for name, values in WRONG_VALUES.items()
         for value in values
     ],

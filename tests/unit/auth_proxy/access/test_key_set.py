@@ -491,6 +491,20 @@ async def test_the_first_token_uses_the_fetch_of_the_start(
     await keys.close()
 
 
+async def test_a_token_waits_for_two_fetches_and_no_more(source: FakeKeySource, clock: FrozenClock) -> None:
+    """A kid that neither the fetch under way nor a fresh one brings is unknown (R-047)."""
+    source.open_gate.clear()
+    keys = RemoteKeySet(source, clock=clock)
+    await keys.start()
+    token = asyncio.create_task(keys.key("unknown"))
+    await settle()
+    source.open_gate.set()
+
+    assert await token is None
+    assert source.reads == 2
+    await keys.close()
+
+
 async def test_closing_waits_until_every_task_has_ended(source: FakeKeySource, clock: FrozenClock) -> None:
     """When close returns, nothing of the key set runs on, whatever it was doing."""
     source.open_gate.clear()

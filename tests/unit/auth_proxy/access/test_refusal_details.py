@@ -4,17 +4,21 @@ import json
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from auth_proxy.access.claims import parse_claims, require_person
 from auth_proxy.access.compact_jws import parse_compact
 from auth_proxy.access.errors import KeyRefreshError, RefreshOutcome
 from auth_proxy.access.jwk_set import parse_jwk_set, require_fit
 from auth_proxy.access.key_set import RemoteKeySet, StaticKeySet
+from auth_proxy.access.key_source import HttpKeySource
 from auth_proxy.access.refresh_pace import RefreshPolicy
 from auth_proxy.access.verifier import AccessVerifier, VerifierPolicy
 from auth_proxy.refusals import Refusal
 from deploy.demo.issuer import AccessIssuer, SigningKey
+from tests.fakes import jwks_server
 from tests.fakes.clock import FrozenClock
+from tests.fakes.jwks_server import JwksServer
 from tests.fakes.key_source import FakeKeySource
 from tests.unit.auth_proxy.access.test_claims import BOTH_TYPES, PERSON, parse
 from tests.unit.auth_proxy.access.test_compact_jws import GOOD, GOOD_HEADER, part, token
@@ -123,8 +127,6 @@ def test_a_wrong_policy_says_what_the_rule_is(make: Callable[[], object], text: 
 
 def test_an_unfit_key_says_why(first_key: SigningKey) -> None:
     """`explain` and tests may show the text."""
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
-
     modulus = first_key.private.public_key().public_numbers().n
     for numbers, text in (
         (RSAPublicNumbers(65537, 2**1023 + 1), "the modulus is even, too small or too large"),
@@ -168,3 +170,48 @@ def test_a_number_of_a_key_has_at_most_1400_characters(
     else:
         with pytest.raises(KeyRefreshError, match="no_usable_key"):
             parse_jwk_set(document)
+
+
+@pytest.mark.parametrize("exponent, bits", [(3, 2048), (2**32 - 1, 2048), (65537, 8192)])
+def test_a_key_of_the_limits_is_fit(exponent: int, bits: int) -> None:
+    """The smallest and the largest size and exponent that are trusted."""
+    key = RSAPublicNumbers(exponent, 2 ** (bits - 1) + 1).public_key()
+
+    assert require_fit(key) is key
+
+
+async def test_the_environment_names_no_proxy_for_the_keys(
+    monkeypatch: pytest.MonkeyPatch, clock: FrozenClock
+) -> None:
+    """Whoever may set HTTP_PROXY must not stand between us and the team's keys (R-044)."""
+    async with (
+        JwksServer(jwks_server.body(b"ours")) as server,
+        JwksServer(jwks_server.body(b"theirs")) as proxy,
+    ):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        source = HttpKeySource(server.url, clock=clock, insecure_allow_loopback_http=True)
+
+        assert await source.read() == b"ours"
+        assert proxy.requests == []
+        assert "Accept: application/json\r\n" in server.requests[0]
+
+
+def test_an_unsafe_address_says_what_the_rule_is(clock: FrozenClock) -> None:
+    """The text stands in the start-up error (CVE-2026-48522)."""
+    texts = {
+        "http://team.example/certs": "the key set is read over https only",
+        "https://team.example/certs?x": "the address of the key set is a plain "
+        "https://<team>.cloudflareaccess.com/… URL",
+    }
+    for url, text in texts.items():
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
+            HttpKeySource(url, clock=clock)
+        assert str(caught.value) == text
+
+
+def test_the_last_second_of_the_year_9999_is_a_time() -> None:
+    """One second more is milliseconds or nonsense."""
+    assert parse(PERSON | {"exp": 253_402_300_799}).expires_at == 253_402_300_799

@@ -241,3 +241,11 @@ def test_what_belongs_into_the_audit_log() -> None:
         Reason.OPERATOR_DEACTIVATED,
         Reason.PERMISSION_DENIED,
     } == AUDITED
+
+
+async def test_closing_what_never_started_tells_nothing(denials: AggregatedDenials, link: FakeLink) -> None:
+    """A start that failed half-way closes everything."""
+    denials.note(denied())
+    await denials.close()
+
+    assert link.bodies == []
