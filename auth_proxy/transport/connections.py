@@ -3,6 +3,7 @@
 It counts and decides; it closes nothing itself.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,12 @@ class ConnectionPolicy:
     write_seconds: float = 60.0
     most: int = 10_000
     most_per_peer: int = 0
+
+
+def peer_of(transport: asyncio.Transport) -> str:
+    """The address of the other end; empty where there is none, as on a unix socket."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
 class Connections:

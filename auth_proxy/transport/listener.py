@@ -16,7 +16,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from auth_proxy.refusals import Reason, Refusal
-from auth_proxy.transport.connections import ConnectionPolicy, Connections, Shed
+from auth_proxy.transport.connections import ConnectionPolicy, Connections, Shed, peer_of
 
 GateHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 UnparsedHandler = Callable[[Refusal], web.StreamResponse]
@@ -109,7 +109,7 @@ class _GateProtocol(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         socket = cast("asyncio.Transport", transport)
-        peer = _address(socket)
+        peer = peer_of(socket)
         cause = self._clients.enter(peer)
         if cause is not None:
             self._manager = None  # connection_lost then has nothing to undo
@@ -217,9 +217,8 @@ class _GateProtocol(RequestHandler):
         socket = self._socket
         if socket is None or not (self._paused or socket.is_closing()):
             return
-        unwritten, before = socket.get_write_buffer_size(), self._unwritten
-        self._unwritten = unwritten
-        if unwritten < before:
+        before, self._unwritten = self._unwritten, socket.get_write_buffer_size()
+        if self._unwritten < before:
             self._stalled_since = self._loop.time()
         elif self._loop.time() - self._stalled_since >= self._clients.policy.write_seconds:
             self._clients.shed(Shed.SLOW_READER)
@@ -248,8 +247,3 @@ def _reason(status: int, error: BaseException | None) -> Reason:
     if isinstance(error, _SlowHeadError):
         return Reason.HEADER_TIMEOUT
     return Reason.REQUEST_MALFORMED if 400 <= status < 500 else Reason.INTERNAL_ERROR  # noqa: PLR2004 - 4xx
-
-
-def _address(socket: asyncio.Transport) -> str:
-    peer = socket.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else ""

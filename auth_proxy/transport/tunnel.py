@@ -85,7 +85,7 @@ class _Inlet:
 
 
 def is_upgraded(request: web.BaseRequest) -> bool:
-    """Whether the parser stopped at this request's head: only then is what follows it not read as requests."""
+    """Whether the parser stopped at this head: only then is what follows it not read as requests."""
     return request.version == HttpVersion11 and request._message.upgrade  # noqa: SLF001 - aiohttp asks it too
 
 
