@@ -38,6 +38,11 @@ def _spellings() -> dict[str, str]:
     }
 
 
+def spelled(value: object) -> str:
+    """An id for a parametrised test: the value without a backslash (docs/mutation-testing.md)."""
+    return ascii(value).replace("\\", "^")
+
+
 def hostile_targets() -> list[str]:
     """Every payload as a request target."""
     targets = []

@@ -7,7 +7,7 @@ import pytest
 
 from auth_proxy.pipeline.admit import METHODS, AdmitPolicy, admit
 from auth_proxy.refusals import Reason, Refusal
-from tests.unit.auth_proxy.pipeline.hostile import ALLOWED, FORBIDDEN, HOST, hostile_targets
+from tests.unit.auth_proxy.pipeline.hostile import ALLOWED, FORBIDDEN, HOST, hostile_targets, spelled
 from tests.unit.auth_proxy.pipeline.values import POLICY, Header, raw
 
 R = Reason
@@ -43,7 +43,7 @@ def refused(target: str = "/", *headers: Header, policy: AdmitPolicy = POLICY, *
         "127.0.0.1",
         "[::1]%eth0",
     ],
-    ids=repr,
+    ids=spelled,
 )
 def test_a_foreign_host_is_not_found_before_anything_else(host: str | bytes | None) -> None:
     """R-040: 404, whatever else is wrong with the request, so that a stranger learns nothing."""
@@ -53,7 +53,7 @@ def test_a_foreign_host_is_not_found_before_anything_else(host: str | bytes | No
     assert refused(*hostile, host=host, method="TRACE", version=(9, 9)) is R.HOST_UNKNOWN
 
 
-@pytest.mark.parametrize("host", [HOST, HOST.upper(), f" {HOST}\t", HOST.title()])
+@pytest.mark.parametrize("host", [HOST, HOST.upper(), f" {HOST}\t", HOST.title()], ids=spelled)
 def test_our_host_in_any_case_is_ours(host: str) -> None:
     """R-040: a host name has no case, and the space around a value is not part of it."""
     assert admit(raw("/", host=host), POLICY).host == HOST
@@ -120,7 +120,7 @@ def test_two_hosts_are_refused(second: str) -> None:
         f"http://{HOST}/../manage",
         f"http://{HOST}/http://{HOST}/%2e",
     ],
-    ids=repr,
+    ids=spelled,
 )
 def test_a_path_with_two_readings_is_refused(target: str) -> None:
     """R-011: refused, never repaired."""
@@ -140,6 +140,7 @@ def test_a_path_with_two_readings_is_refused(target: str) -> None:
         f"http://{HOST}?x",
         f"http://{HOST}\\@evil.example/",
     ],
+    ids=spelled,
 )
 def test_an_absolute_target_must_name_our_host(target: str) -> None:
     """RFC 9112 3.2.2 would let the target override Host; here they must agree (R-040)."""
@@ -172,7 +173,7 @@ def test_a_plain_path_is_forwarded_in_the_form_that_was_decided_on(
     assert (inbound.path, inbound.target) == (path, forwarded)
 
 
-@pytest.mark.parametrize("target", hostile_targets(), ids=lambda target: target[:60])
+@pytest.mark.parametrize("target", hostile_targets(), ids=lambda target: spelled(target[:60]))
 def test_no_hostile_spelling_reaches_a_foreign_path_in_disguise(target: str) -> None:
     """R-011: refused, or the forbidden path is written in the one form that the route table sees."""
     try:
@@ -208,7 +209,9 @@ def test_seven_methods_are_known(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["TRACE", "CONNECT", "PROPFIND", "QUERY", "get", "GeT", "PRI", "GET\t", "", "X" * 8192]
+    "method",
+    ["TRACE", "CONNECT", "PROPFIND", "QUERY", "get", "GeT", "PRI", "GET\t", "", "X" * 8192],
+    ids=lambda method: spelled(method[:20]),
 )
 def test_every_other_method_is_refused_with_the_list(method: str) -> None:
     """TRACE reveals, CONNECT tunnels, and a method in another case is another method."""
@@ -261,7 +264,7 @@ def test_the_limits_hold_to_the_byte() -> None:
         (b"A", b"\xed\xa0\x80"),
         (b"A", b"\xc0\xaf"),
     ],
-    ids=repr,
+    ids=spelled,
 )
 def test_a_header_that_no_client_sends_in_good_faith_is_refused(name: bytes, value: bytes) -> None:
     """Control bytes, foreign letters in a name, text that is not UTF-8."""
@@ -304,7 +307,7 @@ def test_honest_text_beyond_ascii_is_kept() -> None:
         (("Expect", "200-ok"),),
         (("Expect", ""),),
     ],
-    ids=repr,
+    ids=spelled,
 )
 def test_framing_that_two_parsers_could_read_differently_is_refused(headers: tuple[Header, ...]) -> None:
     """Request smuggling begins where two readers disagree about the end of a body."""

@@ -11,7 +11,7 @@ from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.source import OperatorEntry
 from auth_proxy.routes import BUILT_IN, RouteTable, Target, frontend_route
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
-from tests.unit.auth_proxy.pipeline.hostile import HOST
+from tests.unit.auth_proxy.pipeline.hostile import HOST, spelled
 from tests.unit.auth_proxy.pipeline.values import operator, person
 
 R = Reason
@@ -189,7 +189,7 @@ async def test_a_stale_roster_refuses_everybody() -> None:
         (("Origin", ORIGIN), ("Sec-Fetch-Site", "")),
         (("Referer", f"{ORIGIN}/manage"),),
     ],
-    ids=repr,
+    ids=spelled,
 )
 async def test_a_change_must_come_from_a_page_of_ours(
     method: str, headers: tuple[tuple[str, str], ...]

@@ -4,6 +4,7 @@ import pytest
 
 from auth_proxy.pipeline.identify import identify
 from auth_proxy.refusals import Reason, Refusal
+from tests.unit.auth_proxy.pipeline.hostile import spelled
 from tests.unit.auth_proxy.pipeline.values import verified
 
 TYPES = frozenset({"app", "org"})
@@ -21,7 +22,7 @@ def test_an_equal_address_is_no_offence(claimed: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "claimed", ["eve@example.com", "", "ada@example.com,eve@example.com", "a\u212a@x.y", "ada"]
+    "claimed", ["eve@example.com", "", "ada@example.com,eve@example.com", "a\u212a@x.y", "ada"], ids=spelled
 )
 def test_a_contradicting_address_is_refused(claimed: str) -> None:
     """R-171: also when it is empty or no address at all."""

@@ -18,7 +18,7 @@ from auth_proxy.routes import ANY_METHOD, IdentityField, Requirement, Route, Rou
 from service_kit.identity.model import Permission, Role
 from service_kit.identity.signing import RequestBinding, Subject
 from tests.fakes.clock import FrozenClock
-from tests.unit.auth_proxy.pipeline.hostile import HOST
+from tests.unit.auth_proxy.pipeline.hostile import HOST, spelled
 from tests.unit.auth_proxy.pipeline.values import grant, operator, person, raw
 
 ORIGIN = f"https://{HOST}"
@@ -225,7 +225,9 @@ def test_who_is_no_operator_has_no_role_header_at_all() -> None:
     assert dict(signed.identity_headers[1:]) == {"X-Is-email": "ada@example.com", "X-Is-sub": "sub-ada"}
 
 
-@pytest.mark.parametrize("name", ["Ada\r\nX-Is-role: super_admin", "Ada\x00", "Ada\x1b[0m", "Ada\u2028"])
+@pytest.mark.parametrize(
+    "name", ["Ada\r\nX-Is-role: super_admin", "Ada\x00", "Ada\x1b[0m", "Ada\u2028"], ids=spelled
+)
 def test_a_name_that_is_no_header_value_stops_the_request(name: str) -> None:
     """A line break in an operator's name would be a header of its own: nothing is forwarded."""
     route = replace(APP, identity_headers=(("X-Is-name", IdentityField.NAME),))

@@ -8,7 +8,13 @@ from auth_proxy.header_names import letters
 from auth_proxy.pipeline.admit import admit
 from auth_proxy.pipeline.screen import ScreenPolicy, screen
 from auth_proxy.refusals import Reason, Refusal
-from tests.unit.auth_proxy.pipeline.hostile import hop_by_hop_lines, override_lines, spoof_copies, spoof_names
+from tests.unit.auth_proxy.pipeline.hostile import (
+    hop_by_hop_lines,
+    override_lines,
+    spelled,
+    spoof_copies,
+    spoof_names,
+)
 from tests.unit.auth_proxy.pipeline.values import POLICY, Header, inbound, raw, screened
 
 R = Reason
@@ -44,7 +50,7 @@ def names(*headers: Header) -> list[str]:
 
 
 @pytest.mark.parametrize("copies", spoof_copies())
-@pytest.mark.parametrize("name", spoof_names(), ids=repr)
+@pytest.mark.parametrize("name", spoof_names(), ids=spelled)
 def test_no_spelling_of_an_identity_header_goes_on(name: bytes, copies: int) -> None:
     """R-172: each name of the corpus in 1, 2, 3 and 100 copies is refused or does not go on."""
     copied = [(name if index % 2 else name.swapcase(), b"evil") for index in range(copies)]
@@ -122,7 +128,7 @@ def test_a_header_that_a_route_sets_is_never_the_clients() -> None:
         ((("Content-Type", "a"), ("Content-Type", "b")), R.CREDENTIAL_DUPLICATED),
         ((("Authorization", "a"), ("Authorization", "b")), R.CREDENTIAL_DUPLICATED),
     ],
-    ids=repr,
+    ids=spelled,
 )
 def test_of_two_credentials_none_is_chosen(headers: tuple[Header, ...], reason: Reason) -> None:
     """A duplicate, or the name in an alias spelling, is refused and never merged."""
@@ -135,7 +141,7 @@ def test_of_two_credentials_none_is_chosen(headers: tuple[Header, ...], reason: 
         (("Cookie", "CF_Authorization=a; cf_authorization=b"),),
         (("Cookie", "CF_Authorization="), ("Cookie", "CF_Authorization=a")),
     ],
-    ids=repr,
+    ids=spelled,
 )
 def test_two_access_cookies_are_ambiguous_only_where_cookies_count(headers: tuple[Header, ...]) -> None:
     """C-05: where the cookie is a credential, two are refused; elsewhere both are simply dropped."""
@@ -223,7 +229,7 @@ def test_connection_takes_away_its_own_names_and_nothing_that_matters() -> None:
     assert (found.token, found.origin, found.fetch_site) == ("x=1", "x=1", "x=1")
 
 
-@pytest.mark.parametrize("lines", hop_by_hop_lines())
+@pytest.mark.parametrize("lines", hop_by_hop_lines(), ids=spelled)
 def test_hop_by_hop_lines_end_here(lines: str) -> None:
     """Each line of the corpus: not forwarded, and the token is still found."""
     headers: list[Header] = []
@@ -257,7 +263,7 @@ def test_no_header_changes_method_address_or_path(line: str) -> None:
         ((("Upgrade", "websocket"),), None),
         ((), None),
     ],
-    ids=repr,
+    ids=spelled,
 )
 def test_an_upgrade_is_seen_wherever_the_parser_sees_one(
     headers: tuple[Header, ...], upgrade: str | None
