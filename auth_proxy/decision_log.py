@@ -32,6 +32,15 @@ class Decision:
     operator_id: str = ""
     ray_id: str = ""
     dropped_headers: int = 0
+    is_abandoned: bool = False
+    """The client left before anything was decided: neither granted nor refused."""
+
+    @property
+    def outcome(self) -> tuple[str, str]:
+        """The labels of the counter: outcome and reason."""
+        if self.is_abandoned:
+            return "abandoned", "client_left"
+        return ("refused", self.reason.value) if self.reason else ("granted", "ok")
 
 
 class ProxyMetrics:
@@ -94,8 +103,7 @@ class DecisionLog:
         self._metrics = metrics
 
     def record(self, decision: Decision) -> None:
-        outcome = "granted" if decision.reason is None else "refused"
-        reason = decision.reason.value if decision.reason else "ok"
+        outcome, reason = decision.outcome
         self._metrics.decisions.labels(outcome, reason).inc()
         self._metrics.requests.labels(decision.route, f"{decision.status // 100}xx").inc()
         self._metrics.seconds.labels(decision.route).observe(decision.seconds)
@@ -103,7 +111,7 @@ class DecisionLog:
             self._metrics.dropped.labels(HeaderKind.IDENTITY.name.lower()).inc(decision.dropped_headers)
         _log.info(
             "decision",
-            granted=decision.reason is None,
+            granted=outcome == "granted",
             reason=reason,
             detail=decision.detail,
             route=decision.route,

@@ -112,7 +112,8 @@ class Gate:
         finally:
             seconds = self._clock.monotonic() - started
             decision = _decision(request, signed, refusal, request_id=request_id, status=status)
-            self._log.record(replace(decision, seconds=seconds))
+            is_abandoned = signed is None and refusal is None
+            self._log.record(replace(decision, seconds=seconds, is_abandoned=is_abandoned))
         return response
 
     async def _forward(

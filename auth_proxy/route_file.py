@@ -221,4 +221,6 @@ def _is_below(other: Route, route: Route) -> bool:
     """Whether the other route's paths lie below this one's, on a host that both serve."""
     if other is route or (other.host and route.host and other.host != route.host):
         return False
-    return other.segments[: len(route.segments)] == route.segments
+    # In another case too: a frontend that ignores case takes them for one place.
+    lowered = [segment.lower() for segment in route.segments]
+    return [segment.lower() for segment in other.segments[: len(lowered)]] == lowered

@@ -136,7 +136,7 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         given = tuple(routes)
-        keys = {_key(route) for route in given}
+        keys = dict.fromkeys(_key(route) for route in given)  # in order: no start differs from another
         # Longest first; at equal length a literal segment beats "*", and one host beats all hosts, so
         # that order decides nothing.
         places = (_place([route for route in given if _key(route) == key]) for key in keys)

@@ -59,13 +59,14 @@ class Watched(Generic[T]):
                 await self._task
 
     def look(self) -> None:
-        """Read anew if anything changed. Never raises for what is in the files."""
-        found = _signature(self._path)
-        if found == self._seen:
-            return
-        self._seen = found
+        """Read anew if anything changed. Never raises, whatever became of the files."""
         try:
+            found = _signature(self._path)
+            if found == self._seen:
+                return
+            self._seen = found
             self._value = self._load(self._path)
+            self._adopted(self._value)
         except Exception as error:  # noqa: BLE001 - whatever it was, looking must go on
             # The text of an expected error names the file and the place in it, never a value.
             problem = str(error) if isinstance(error, self._expected) else type(error).__name__
@@ -73,7 +74,6 @@ class Watched(Generic[T]):
             self._refused()
             return
         _log.info("reloaded", path=str(self._path))
-        self._adopted(self._value)
 
     async def _watch(self) -> None:
         while True:
@@ -83,7 +83,10 @@ class Watched(Generic[T]):
 
 def _signature(path: Path) -> _Signature:
     """What changes when a file does: also when a whole folder is swapped under a symbolic link."""
-    files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
+    try:
+        files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
+    except OSError:  # a folder above that is shut for a moment: the next look sees what came of it
+        files = []
     return tuple(entry for file in files for entry in _stat(file))
 
 

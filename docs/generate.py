@@ -43,7 +43,8 @@ _REFUSALS_INTRO: Final = """\
 
 Why the sidecar refuses a request, in the order of the checks. The *reason* stands in the decision line
 of the log and in the label of `auth_proxy_decisions_total`. The client sees the status, `code` and
-`error`, which are coarser on purpose.
+`error`, which are coarser on purpose. A client that leaves before anything is decided was neither granted
+nor refused: the outcome `abandoned`.
 
 A program gets `application/problem+json` with `type`, `title`, `status`, `error`, `code`, `requestId` and
 `fix`. A browser gets a page that says the same; on its way to a page, `enrollment_required` and

@@ -4,6 +4,7 @@ The order is the safety: what the client sent is filtered first, what only the s
 added last.
 """
 
+import re
 from typing import Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -13,6 +14,7 @@ from auth_proxy.pipeline.exchange import SignedGrant
 from auth_proxy.refusal_rendering import SERVER
 
 _HIDDEN_KINDS: Final = frozenset({HeaderKind.HOP_BY_HOP, HeaderKind.INTERNAL, HeaderKind.ASSERTION})
+_DROPPED_BY_BROWSERS: Final = re.compile(r"[\t\r\n]")
 _NOT_RELAYED: Final = frozenset({"server", "date", "xpoweredby"})
 
 
@@ -43,11 +45,16 @@ def client_headers(upstream: "CIMultiDictProxy[str]", base: str) -> CIMultiDict[
 
 def _outer(location: str, base: str) -> str:
     """An address of the upstream as a path of this host; any other address as it is."""
-    inner = location == base or location.startswith(f"{base}/")
-    return location.removeprefix(base) or "/" if inner else location
+    if location != base and not location.startswith(f"{base}/"):
+        return location
+    # Browsers drop these three bytes and take a backslash for a slash: "//host" would be another host.
+    path = _DROPPED_BY_BROWSERS.sub("", location.removeprefix(base)) or "/"
+    return f"/.{path}" if path[1:2] in ("/", "\\") else path
 
 
 def _is_hidden(folded: str, value: str) -> bool:
     if folded == "setcookie":  # no upstream sets what Access itself keeps in the browser
-        return value.partition("=")[0].strip().lower() in HELD_COOKIES
+        # Judged as it will be sent, without bytes that are no UTF-8; "=name=value" has no name of its own.
+        sent = value.encode("utf-8", "ignore").decode()
+        return sent.lstrip("= \t\xa0").partition("=")[0].strip().lower() in HELD_COOKIES
     return folded in _NOT_RELAYED or kind_of(folded) in _HIDDEN_KINDS

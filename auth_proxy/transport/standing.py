@@ -81,7 +81,7 @@ class Watch:
                 item.is_new = False
             elif item in self.opened and (reason := self._lapse(item.grant)) is not None:
                 self.opened.discard(item)
-                item.end(reason)
+                _end(item, reason)
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
 
@@ -96,3 +96,10 @@ class Watch:
         except Exception as error:  # noqa: BLE001 - what cannot be checked does not stay open
             _log.error("standing_check_failed", exc_info=error)
             return Reason.INTERNAL_ERROR
+
+
+def _end(item: Open, reason: Reason) -> None:
+    try:
+        item.end(reason)
+    except Exception as error:  # noqa: BLE001 - one that cannot be ended must not keep the others open
+        _log.error("standing_end_failed", exc_info=error)

@@ -39,6 +39,9 @@ class Cause(StrEnum):
     SHUTDOWN = "shutdown"
 
 
+_LAPSED: Final = frozenset({Cause.EXPIRED, Cause.REVOKED, Cause.ROSTER_STALE})
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """Why the sidecar ends a websocket, and what it says to the client."""
@@ -201,7 +204,8 @@ class Tunnel:
         await _stopped(*tasks)
         await _soon(self._down.reach_boundary())
         self._say(self._down, end.code, end.text)
-        await _soon(self._up.reach_boundary())
+        if end.cause not in _LAPSED:  # who may say nothing more does not finish a sentence either
+            await _soon(self._up.reach_boundary())
         self._say(self._up, CloseCode.GOING_AWAY)
         # Closing with bytes unread would reset the connection, and the close frame with it.
         await _soon(self._up.drain())

@@ -21,7 +21,7 @@ from auth_proxy.transport.relay import Relay
 from service_kit.identity.model import Role
 from service_kit.identity.signing import IdentitySigner, SigningError
 from service_kit.telemetry.logging import configure_logging
-from tests.fixtures.sidecar import HOST, ORIGIN, STRANGER, SidecarUnderTest, person
+from tests.fixtures.sidecar import AUD, HOST, ORIGIN, STRANGER, SidecarUnderTest, person
 from tests.integration.auth_proxy.scripted_upstream import conversation, request_bytes
 
 
@@ -308,3 +308,29 @@ async def test_a_client_that_waits_is_told_to_go_on_once_it_is_granted(sidecar: 
     assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert rest.startswith(b"HTTP/1.1 200 ")
     assert sidecar.upstream.received[-1].body == b"body"
+
+
+async def test_who_leaves_before_a_decision_was_granted_nothing(
+    sidecar: SidecarUnderTest, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forged token whose key is being fetched must not stand in the log as granted."""
+    waiting = asyncio.Event()
+
+    async def hangs(_self: object, _kid: str) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("auth_proxy.access.key_set.RemoteKeySet.key", hangs)
+    token = sidecar.issuer.mint(person(Role.READ_ONLY), audience=AUD)
+    _, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+    writer.write(f"GET /x HTTP/1.1\r\nHost: {HOST}\r\nCf-Access-Jwt-Assertion: {token}\r\n\r\n".encode())
+    await asyncio.wait_for(waiting.wait(), 5)
+    writer.transport.abort()
+    async with asyncio.timeout(5):
+        while "client_left" not in log.getvalue():
+            await asyncio.sleep(0.01)
+
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines() if "client_left" in line]
+    assert (line["granted"], line["reason"], line["status"]) == (False, "client_left", 499)
+    labels = {"outcome": "abandoned", "reason": "client_left"}
+    assert sidecar.registry.get_sample_value("auth_proxy_decisions_total", labels) == 1

@@ -175,7 +175,12 @@ def test_one_place_has_one_route(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other, fits",
-    [('prefix = "/app/admin"', False), ('prefix = "/app/admin"\nhost = "b.example.com"', True), ("", None)],
+    [
+        ('prefix = "/app/admin"', False),
+        ('prefix = "/APP/admin"', False),
+        ('prefix = "/app/admin"\nhost = "b.example.com"', True),
+        ("", None),
+    ],
 )
 def test_encoded_slashes_stand_alone(tmp_path: Path, other: str, fits: bool | None) -> None:
     """Architecture 6: `/app%2Fadmin` must not be a way around a stricter route below `/app`."""
@@ -198,6 +203,8 @@ def test_encoded_slashes_stand_alone(tmp_path: Path, other: str, fits: bool | No
         ('prefix = "/api/admin/tenants"', "/api/admin/tenants: is a path of the panel"),
         ('prefix = "/api/access-sso"', "/api/access-sso: is a path of the panel"),
         ('prefix = "/enrollment"', "/enrollment: is a path of the panel"),
+        ('prefix = "/Manage"', "/Manage: is a path of the panel"),
+        ('prefix = "/MANAGE/tenants"', "/MANAGE/tenants: is a path of the panel"),
         ('prefix = "/grafana"', ""),
         ('prefix = "/"', ""),
         ('prefix = "/"\nencoded_slashes = true', "/: encoded_slashes beside the panel"),

@@ -99,3 +99,44 @@ async def test_closing_what_never_started_is_nothing(tmp_path: Path) -> None:
     write(tmp_path / "n", "1")
 
     await Watched(tmp_path / "n", number, expected=BrokenError).close()
+
+
+@pytest.mark.parametrize("where", ["is_dir", "stat", "read_text"])
+async def test_an_error_of_the_machine_does_not_end_the_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A folder that is shut for a moment: what is taken out of the roster afterwards still counts (R-064)."""
+    path = tmp_path / "n"
+    write(path, "1")
+    watched = Watched(path, number, expected=BrokenError, every_seconds=0.01)
+    await watched.start()
+    with monkeypatch.context() as shut:
+
+        def denied(*_: object, **__: object) -> None:
+            raise PermissionError
+
+        shut.setattr(Path, where, denied)
+        await asyncio.sleep(0.1)
+    write(path, "2")
+    async with asyncio.timeout(5):
+        while watched.value != 2:
+            await asyncio.sleep(0.01)
+    await watched.close()
+
+
+def test_what_the_owner_makes_of_a_value_does_not_end_the_looking_either(tmp_path: Path) -> None:
+    """A defect behind `adopted` is told like a broken file."""
+    path = tmp_path / "n"
+    write(path, "1")
+    refused: list[bool] = []
+
+    def breaks(_value: int) -> None:
+        raise RuntimeError
+
+    watched = Watched(
+        path, number, expected=BrokenError, adopted=breaks, refused=lambda: refused.append(True)
+    )
+    write(path, "2")
+    watched.look()
+
+    assert refused == [True]

@@ -107,6 +107,11 @@ def test_the_client_sees_no_hop_no_identity_and_no_server() -> None:
         ("http://127.0.0.1:30001/x", "http://127.0.0.1:30001/x"),
         ("https://elsewhere.example/x", "https://elsewhere.example/x"),
         ("/x", "/x"),
+        ("http://127.0.0.1:3000//evil.example/", "/.//evil.example/"),
+        ("http://127.0.0.1:3000/\\evil.example/", "/./\\evil.example/"),
+        ("http://127.0.0.1:3000/\t/evil.example/", "/.//evil.example/"),
+        ("http://127.0.0.1:3000/\t\\evil.example/", "/./\\evil.example/"),
+        ("http://127.0.0.1:3000/a//b", "/a//b"),
     ],
 )
 def test_a_redirect_to_the_upstream_itself_stays_on_this_host(location: str, told: str) -> None:
@@ -114,3 +119,29 @@ def test_a_redirect_to_the_upstream_itself_stays_on_this_host(location: str, tol
     upstream = CIMultiDictProxy(CIMultiDict(Location=location))
 
     assert client_headers(upstream, "http://127.0.0.1:3000")["Location"] == told
+
+
+@pytest.mark.parametrize(
+    "value, passes",
+    [
+        ("CF_Authorization=x", False),
+        ("cf_authorization =x", False),
+        ("CF_Auth\udce9orization=x", False),
+        ("\udca0CF_Authorization=x", False),
+        ("\xa0CF_Authorization=x", False),
+        ("__Host-tenant_session\udca0=x", False),
+        ("__Host-tenant_session=x", False),
+        ("=CF_Authorization=evil", False),
+        ("= CF_AppSession=evil", False),
+        ("CF_Binding", False),
+        ("session=CF_Authorization=x", True),
+        ("xCF_Authorization=x", True),
+        ("caf\udce9=1", True),
+    ],
+)
+def test_no_spelling_of_a_held_cookie_reaches_the_browser(value: str, passes: bool) -> None:
+    """R-037: judged as it will be sent; aiohttp leaves out bytes that are no UTF-8."""
+    upstream = CIMultiDictProxy(CIMultiDict([("Set-Cookie", value)]))
+    headers = client_headers(upstream, "http://127.0.0.1:3000")
+
+    assert ("Set-Cookie" in headers) is passes

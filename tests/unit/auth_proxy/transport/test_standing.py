@@ -95,3 +95,19 @@ async def test_thousands_are_looked_at_with_pauses() -> None:
 
     assert len(ended) == 1000
     assert turns >= 3
+
+
+async def test_one_that_cannot_be_ended_keeps_no_other_open() -> None:
+    """A defect at one connection must not keep a deactivated operator's next one alive."""
+    check, ended = Verdicts(), list[Reason]()
+    watch = Watch(check)
+
+    def breaks(_reason: Reason) -> None:
+        raise RuntimeError
+
+    with watch.over(values.grant(), breaks), watch.over(values.grant(), ended.append):
+        await watch.look()
+        check.reason = Reason.OPERATOR_DEACTIVATED
+        await watch.look()
+
+    assert ended == [Reason.OPERATOR_DEACTIVATED]
