@@ -25,9 +25,9 @@ _HEX_PAIR: Final = re.compile(r"[0-9A-Fa-f]{2}")
 _HEADER_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
-# "/", "\", "%" and every control character change meaning when somebody decodes once more.
-_FORBIDDEN_BYTES: Final = frozenset({0x2F, 0x5C, 0x25, 0x7F, 0x2E, 0x3B, *range(0x20)})
-_SLASH: Final = 0x2F
+# "\", "%", "." and every control character change meaning when somebody decodes once more. "/" does too,
+# and has a rule of its own below.
+_FORBIDDEN_BYTES: Final = frozenset({0x5C, 0x25, 0x7F, 0x2E, 0x3B, *range(0x20)})
 _HTTP_1_0: Final = (1, 0)
 _HTTP_1_1: Final = (1, 1)
 
@@ -143,7 +143,7 @@ def _decode_unreserved(escape: re.Match[str]) -> str:
     if not _HEX_PAIR.fullmatch(digits):
         raise Refusal(Reason.PATH_AMBIGUOUS, "broken escape")
     byte = int(digits, 16)
-    if byte in _FORBIDDEN_BYTES and byte != _SLASH:
+    if byte in _FORBIDDEN_BYTES:
         raise Refusal(Reason.PATH_AMBIGUOUS, "escape of a delimiter")
     character = chr(byte)
     return character if character in _UNRESERVED else f"%{digits.upper()}"

@@ -99,11 +99,11 @@ def test_check_reads_the_key(
     bad = tmp_path / "bad.pem"
     bad.write_text("SECRET")
     status = main(["check"], {**environ, "INTERNAL_SIGNING_KEY_FILE": str(bad)})
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
 
     assert status == 2
     assert str(bad) in err
-    assert "SECRET" not in err
+    assert "SECRET" not in out + err
 
 
 def test_keys_are_made_listed_and_never_overwritten(
@@ -238,7 +238,10 @@ def test_a_command_that_is_none_is_status_2(arguments: list[str]) -> None:
 
 
 def test_a_taken_port_is_one_line(environ: dict[str, str]) -> None:
-    """`python -m auth_proxy run` on a port of somebody else: status 2, one clear line, no trace."""
+    """`auth-proxy run` on a port of somebody else: status 2, one clear line, no trace.
+
+    It takes the room for its connections first: the soft limit of open files becomes the hard one.
+    """
     import socket
 
     with socket.socket() as taken:
@@ -252,7 +255,7 @@ def test_a_taken_port_is_one_line(environ: dict[str, str]) -> None:
         }
         settings.pop("CF_ACCESS_TEAM")
         ran = subprocess.run(
-            [sys.executable, "-m", "auth_proxy", "run"],
+            ["/bin/sh", "-c", f"ulimit -Sn 200 && exec '{sys.executable}' -m auth_proxy run"],
             env={**settings, "PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
@@ -261,6 +264,7 @@ def test_a_taken_port_is_one_line(environ: dict[str, str]) -> None:
         )
 
     assert ran.returncode == 2
+    assert "descriptor_limit_raised" in ran.stderr  # before it listens
     assert (
         ran.stderr.splitlines()[-1] == f"auth-proxy: ops: cannot listen on {listen}: Address already in use"
     )

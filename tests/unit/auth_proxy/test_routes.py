@@ -1,6 +1,9 @@
 """The route table as a snapshot, and how a path finds its one route."""
 
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ from auth_proxy.routes import (
     Route,
     RouteTable,
     Target,
+    boot_exchange_route,
     frontend_route,
     welcome_route,
 )
@@ -21,6 +25,7 @@ from service_kit.identity.model import Permission, Role
 SNAPSHOT = Path(__file__).parent / "routes.txt"
 HOST = "admin.example.com"
 TABLE = RouteTable((*BUILT_IN, frontend_route()))
+APP = Route("/app", ANY_METHOD, Requirement.OPERATOR, "http://127.0.0.1:3000")
 
 
 def row(route: Route) -> str:
@@ -182,14 +187,12 @@ def test_no_path_gets_a_weaker_route_than_one_that_matches_it(segments: list[str
         assert len(pairs) < len(other.segments) or any(want not in ("*", got) for want, got in pairs)
 
 
-OWN = RouteTable(
-    [
-        Route("/plain", ANY_METHOD, Requirement.OPERATOR, Target.FRONTEND),
-        Route("/plain/admin", ANY_METHOD, frozenset({Role.SUPER_ADMIN}), Target.FRONTEND),
-        Route("/Team", ANY_METHOD, Requirement.PERSON, Target.FRONTEND, host="b.example.com"),
-        Route("/", ANY_METHOD, Requirement.OPERATOR, Target.FRONTEND, host="b.example.com"),
-        Route("/", frozenset({"GET"}), Requirement.PERSON, Target.ADMIN, exact=True),
-    ]
+OWN = (
+    Route("/plain", ANY_METHOD, Requirement.OPERATOR, Target.FRONTEND),
+    Route("/plain/admin", ANY_METHOD, frozenset({Role.SUPER_ADMIN}), Target.FRONTEND),
+    Route("/Team", ANY_METHOD, Requirement.PERSON, Target.FRONTEND, host="b.example.com"),
+    Route("/", ANY_METHOD, Requirement.OPERATOR, Target.FRONTEND, host="b.example.com"),
+    Route("/", frozenset({"GET"}), Requirement.PERSON, Target.ADMIN, exact=True),
 )
 
 
@@ -213,7 +216,7 @@ OWN = RouteTable(
 )
 def test_hosts_and_cases(host: str, path: str, pattern: str | None) -> None:
     """R-003, R-011: a route of one host beats one of all; another case never reaches a milder route."""
-    found = OWN.find(host, path, "GET")
+    found = RouteTable(OWN).find(host, path, "GET")
 
     assert (found.name if isinstance(found, Route) else None) == pattern
 
@@ -222,3 +225,65 @@ def test_hosts_and_cases(host: str, path: str, pattern: str | None) -> None:
 def test_no_spelling_of_a_panel_path_leads_to_the_frontend(path: str) -> None:
     """R-011: `/MANAGE` is not a page of the frontend that stands at `/`."""
     assert TABLE.find(HOST, path, "GET") == frozenset()
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    "milder, stricter",
+    [
+        ("/app", "/app/x"),
+        ("/*/x", "/app/*"),
+        ("/app/*", "/app/x"),
+    ],
+)
+def test_of_two_that_match_the_more_specific_one_is_asked(
+    milder: str, stricter: str, *, backwards: bool
+) -> None:
+    """R-011: longest first, then the one that is literal sooner; the order of the rows decides nothing."""
+    rows = [replace(APP, pattern=milder), replace(APP, pattern=stricter)]
+    table = RouteTable(reversed(rows) if backwards else rows)
+
+    assert found("/app/x", table=table).pattern == stricter
+    assert [route.pattern for route in table] == [stricter, milder]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("change", [{"host": HOST}, {"exact": True}], ids=["host", "exact"])
+def test_of_two_alike_the_narrower_one_is_asked(change: dict[str, Any], *, backwards: bool) -> None:
+    """R-003: one host beats all hosts, and a page alone beats a page with all below it."""
+    rows = [APP, replace(APP, **change)]
+    table = RouteTable(reversed(rows) if backwards else rows)
+
+    assert found("/app", table=table) == rows[1]
+
+
+def test_the_sidecars_own_answer_is_for_operators_alone() -> None:
+    """R-164: where no admin service stands, a boot exchange is one POST on one path."""
+    assert boot_exchange_route() == Route(
+        "/api/access-sso", frozenset({"POST"}), Requirement.OPERATOR, Target.SIDECAR, exact=True
+    )
+
+
+@pytest.mark.parametrize(
+    "pattern, target, forwarded",
+    [
+        ("/app", "/app", "/"),
+        ("/app", "/app/", "/"),
+        ("/app", "/app/x/app?q=1", "/x/app?q=1"),
+        ("/app", "/app?q=/x", "/?q=/x"),
+        ("/", "/x?y", "/x?y"),
+    ],
+)
+def test_a_prefix_is_stripped_only_where_the_route_says_so(pattern: str, target: str, forwarded: str) -> None:
+    """The upstream gets the rest of the bytes that were decided on, and it begins with a slash."""
+    route = replace(APP, pattern=pattern)
+
+    assert replace(route, strip_prefix=True).forwarded(target) == forwarded
+    assert route.forwarded(target) == target
+
+
+def test_the_roles_of_a_route_are_told_in_one_order() -> None:
+    """A set has another order in each process; a log line that changes with it could not be searched."""
+    for several in combinations(sorted(Role), 3):
+        needs = replace(APP, requirement=frozenset(several)).needs
+        assert needs == f"roles {', '.join(role.value for role in several)}"

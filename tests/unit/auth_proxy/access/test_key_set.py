@@ -614,3 +614,20 @@ def test_the_default_observer_counts_nothing() -> None:
     watcher.unknown_kid()
 
     assert vars(watcher) == {}
+
+
+async def test_a_token_waits_for_two_slow_fetches_and_no_more(
+    source: FakeKeySource, clock: FrozenClock
+) -> None:
+    """R-047: also where each fetch takes longer than the floor, one token causes two of them at most."""
+
+    class Slow(FakeKeySource):
+        async def read(self) -> bytes:
+            clock.advance(31)
+            return await super().read()
+
+    slow = Slow(source.answer)
+    keys = RemoteKeySet(slow, clock=clock, chance=lambda: 0.0)
+
+    assert await keys.key("unknown") is None
+    assert slow.reads == 2

@@ -26,9 +26,11 @@ async def test_the_audience_is_that_of_the_host_that_was_asked() -> None:
     """R-014: the client names the host, configuration names the audience."""
     verifier = RecordingVerifier()
     audiences = {HOST: frozenset({"aud-1"}), "other.example": frozenset({"aud-2"})}
-    await Authenticator(verifier, audiences).authenticate(screened("/", ("Cf-Access-Jwt-Assertion", "t")))
+    asked = screened("/", ("Cf-Access-Jwt-Assertion", "t"))
+    verified = await Authenticator(verifier, audiences).authenticate(asked)
 
     assert verifier.asked == [("t", frozenset({"aud-1"}))]
+    assert (verified.screened, verified.claims) == (asked, claims())
 
 
 async def test_without_a_token_nobody_is_asked() -> None:
@@ -51,6 +53,21 @@ async def test_the_development_gate_knows_one_person_whatever_is_sent() -> None:
 
         assert (person.sub, person.email) == ("local-dev-ada@example.com", "ada@example.com")
         assert person.expires_at == START.timestamp() + 300
+
+
+async def test_the_development_gates_claims_name_no_real_issuer() -> None:
+    """R-049: all of them are known, so that no log line takes a developer for somebody of the team."""
+    verified = await InsecureDevAuthenticator("ada@example.com", FrozenClock()).authenticate(screened())
+    now = int(START.timestamp())
+
+    assert verified.claims == claims(
+        issuer="local-dev",
+        audiences=(),
+        subject="local-dev-ada@example.com",
+        issued_at=now,
+        expires_at=now + 300,
+        key_id="local-dev",
+    )
 
 
 async def test_the_development_gate_is_contradicted_like_any_other() -> None:

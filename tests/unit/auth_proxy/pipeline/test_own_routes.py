@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth_proxy.pipeline.admit import AdmitPolicy, admit
@@ -40,13 +40,14 @@ class OneOperator:
         return email == self.entry.email
 
 
-async def decide(route: Route, who: Person, entry: OperatorEntry | None = None) -> Reason | Route:
+def authorizer_for(route: Route, entry: OperatorEntry | None = None) -> Authorizer:
     world = OneOperator(entry or operator())
-    authorizer = Authorizer(
-        RouteTable([route]), world, NoEnrollment(), NoActivity(), {HOST: frozenset({ORIGIN})}
-    )
+    return Authorizer(RouteTable([route]), world, NoEnrollment(), NoActivity(), {HOST: frozenset({ORIGIN})})
+
+
+async def decide(route: Route, who: Person, entry: OperatorEntry | None = None) -> Reason | Route:
     try:
-        return (await authorizer.authorize(who)).route
+        return (await authorizer_for(route, entry).authorize(who)).route
     except Refusal as refusal:
         return refusal.reason
 
@@ -70,8 +71,7 @@ async def test_a_route_with_a_permission_asks_for_it() -> None:
 
 async def test_a_refusal_knows_whom_it_hit() -> None:
     """The audit log is told who was refused: the operator where there is one, else the proven person."""
-    world = OneOperator(operator(active=False))
-    authorizer = Authorizer(RouteTable([APP]), world, NoEnrollment(), NoActivity(), {HOST: frozenset()})
+    authorizer = authorizer_for(APP, operator(active=False))
 
     with pytest.raises(Refusal) as deactivated:
         await authorizer.authorize(person("/app"))
@@ -82,6 +82,7 @@ async def test_a_refusal_knows_whom_it_hit() -> None:
         Reason.OPERATOR_DEACTIVATED,
         "adm_ada",
     )
+    assert (deactivated.value.sub, deactivated.value.email) == ("sub-ada", "ada@example.com")
     assert (deactivated.value.role, deactivated.value.route) == ("support", "/app")
     assert (stranger.value.reason, stranger.value.operator_id) == (Reason.SUBJECT_CHANGED, "")
     assert (stranger.value.sub, stranger.value.email) == ("sub-x", "ada@example.com")
@@ -96,6 +97,81 @@ async def test_a_route_has_its_own_limit_of_a_body(length: str | None, passes: b
     assert (found is Reason.BODY_TOO_LARGE) is not passes
 
 
+async def test_a_route_that_takes_no_body_takes_a_request_without_one() -> None:
+    """A limit of zero bytes is none on requests that announce nothing."""
+    route = replace(APP, most_body_bytes=0)
+    one_byte = person("/app", ("Origin", ORIGIN), ("Content-Length", "1"), method="POST")
+
+    assert await decide(route, person("/app")) is route
+    assert await decide(route, one_byte) is Reason.BODY_TOO_LARGE
+
+
+CHAT = replace(APP, websocket=True)
+
+
+def upgrading(*headers: tuple[str, str], protocol: str = "websocket", method: str = "GET") -> Person:
+    asked = (("Connection", "upgrade"), ("Upgrade", protocol), ("Origin", ORIGIN))
+    return person("/app", *asked, *headers, method=method)
+
+
+async def test_a_websocket_is_for_the_routes_that_say_so() -> None:
+    """A GET without a body from a page of ours, on a route that speaks it, and nothing else."""
+    assert await decide(CHAT, upgrading()) is CHAT
+    assert await decide(CHAT, upgrading(("Content-Length", "0"))) is CHAT
+    assert await decide(APP, upgrading()) is Reason.UPGRADE_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        upgrading(("Content-Length", "1")),
+        upgrading(("Transfer-Encoding", "chunked")),
+        upgrading(method="POST"),
+        upgrading(method="HEAD"),
+        upgrading(protocol="h2c"),
+        upgrading(protocol="websocket, h2c"),
+        upgrading(protocol=""),
+    ],
+    ids=["length", "chunks", "POST", "HEAD", "h2c", "two protocols", "none"],
+)
+async def test_no_other_request_becomes_a_websocket(who: Person) -> None:
+    """What follows the handshake would be read as frames here and as a request body there."""
+    assert await decide(CHAT, who) is Reason.UPGRADE_NOT_ALLOWED
+
+
+async def test_a_websocket_from_a_foreign_page_is_refused() -> None:
+    """R-097: a handshake is a GET that a browser sends with cookies from any page."""
+    foreign = (("Connection", "upgrade"), ("Upgrade", "websocket"), ("Origin", "https://evil.example"))
+
+    assert await decide(CHAT, person("/app", *foreign)) is Reason.ORIGIN_REJECTED
+
+
+async def test_a_route_of_one_host_is_no_route_of_another() -> None:
+    """R-003: the host that was asked chooses among the routes."""
+    here, elsewhere = replace(APP, host=HOST), replace(APP, host="other.example")
+
+    assert await decide(here, person("/app")) is here
+    assert await decide(elsewhere, person("/app")) is Reason.ROUTE_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "requirement, detail",
+    [
+        (frozenset({Role.SECURITY, Role.READ_ONLY}), "needs roles read_only, security"),
+        (Permission.MANAGE_GLOBAL_ADMINS, f"needs {Permission.MANAGE_GLOBAL_ADMINS.value}"),
+    ],
+    ids=["roles", "permission"],
+)
+async def test_the_log_is_told_what_was_missing(
+    requirement: frozenset[Role] | Permission, detail: str
+) -> None:
+    """Whoever reads the line knows which permission to ask for."""
+    with pytest.raises(Refusal) as caught:
+        await authorizer_for(replace(APP, requirement=requirement)).authorize(person("/app"))
+
+    assert (caught.value.reason, caught.value.detail) == (Reason.PERMISSION_DENIED, detail)
+
+
 def with_slashes(target: str) -> Person:
     return Person(screen(admit(raw(target), SLASHES), ScreenPolicy()), "sub-ada", "ada@example.com", 301)
 
@@ -105,7 +181,9 @@ async def test_an_encoded_slash_passes_only_where_a_route_says_so() -> None:
     who = with_slashes("/app/group%2fproject")
 
     assert who.screened.inbound.target == "/app/group%2Fproject"
-    assert await decide(APP, who) is Reason.PATH_AMBIGUOUS
+    with pytest.raises(Refusal) as caught:
+        await authorizer_for(APP).authorize(who)
+    assert (caught.value.reason, caught.value.detail) == (Reason.PATH_AMBIGUOUS, "escape of a delimiter")
     open_route = replace(APP, encoded_slashes=True)
     assert await decide(open_route, who) is open_route
 
@@ -133,6 +211,7 @@ def test_an_encoded_slash_is_judged_as_the_most_eager_decoder_reads_it(target: s
     assert caught.value.reason is Reason.PATH_AMBIGUOUS
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b.", "/", "%2F", "%2f", "..", ".", "%2e", "%41", "~"]), max_size=8))
 def test_an_allowed_encoded_slash_never_leaves_its_prefix(parts: list[str]) -> None:
     """However it is decoded, an admitted path has no dot segment and no empty one."""
@@ -237,4 +316,4 @@ def test_a_name_that_is_no_header_value_stops_the_request(name: str) -> None:
         Voucher(RecordingSigner(), FrozenClock()).vouch(grant(route=route, operator=hostile))
 
     assert caught.value.reason is Reason.CANNOT_VOUCH
-    assert name not in caught.value.detail
+    assert caught.value.detail == "name does not fit into a header"

@@ -1,5 +1,7 @@
 """Step 2: credentials are taken out, spoofs refused, and nothing of an identity goes on."""
 
+from ipaddress import IPv4Network
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from auth_proxy.pipeline.admit import admit
 from auth_proxy.pipeline.screen import ScreenPolicy, screen
 from auth_proxy.refusals import Reason, Refusal
 from tests.unit.auth_proxy.pipeline.hostile import (
+    HOST,
     hop_by_hop_lines,
     override_lines,
     spelled,
@@ -199,6 +202,7 @@ def test_the_cookies_of_access_and_of_tenants_stay_here(cookie: str, kept: str |
     [
         ((("Cookie", "a=1; CF_Authorization= cookie "),), "cookie"),
         ((("Cookie", "CF_Authorization=cookie"), ("Cf-Access-Jwt-Assertion", "header")), "header"),
+        ((("Cookie", "CF_Authorization=a=b=="),), "a=b=="),
         ((("Cookie", "a=1"),), None),
         ((("Connection", "Cookie"), ("Cookie", "CF_Authorization=cookie")), "cookie"),
     ],
@@ -229,6 +233,15 @@ def test_connection_takes_away_its_own_names_and_nothing_that_matters() -> None:
     assert (found.token, found.origin, found.fetch_site) == ("x=1", "x=1", "x=1")
 
 
+@pytest.mark.parametrize("name", ["Connection", "Proxy-Connection", "proxy_connection"])
+@pytest.mark.parametrize("listed", ["Accept,X-One", "close,Accept , X-One", " , accept,\tx_one,"])
+def test_a_list_of_names_needs_no_spaces(name: str, listed: str) -> None:
+    """RFC 9110 5.6.1: a comma alone separates, and old proxies say Proxy-Connection."""
+    found = names((name, listed), ("Accept", "x"), ("X-One", "1"), ("X-Two", "2"))
+
+    assert found == ["Host", "X-Two"]
+
+
 @pytest.mark.parametrize("lines", hop_by_hop_lines(), ids=spelled)
 def test_hop_by_hop_lines_end_here(lines: str) -> None:
     """Each line of the corpus: not forwarded, and the token is still found."""
@@ -257,6 +270,7 @@ def test_no_header_changes_method_address_or_path(line: str) -> None:
     [
         ((("Connection", "Upgrade"), ("Upgrade", "WebSocket")), "websocket"),
         ((("Connection", "keep-alive"), ("Connection", "close, UPGRADE"), ("Upgrade", "h2c")), "h2c"),
+        ((("Connection", "keep-alive,upgrade"), ("Upgrade", "h2c")), "h2c"),
         ((("Connection", "upgrade"), ("Upgrade", "")), ""),
         ((("Connection", "upgrade"), ("Upgrade", ""), ("Upgrade", "websocket")), ""),
         ((("Connection", "upgrade"),), None),
@@ -270,6 +284,25 @@ def test_an_upgrade_is_seen_wherever_the_parser_sees_one(
 ) -> None:
     """The parser stops reading a body for any Upgrade that Connection names, also for an empty one."""
     assert screened("/", *headers).upgrade == upgrade
+
+
+@pytest.mark.parametrize(
+    "trusted, said",
+    [("127.0.0.0/8", ("203.0.113.9", "http")), ("10.0.0.0/8", ("127.0.0.1", "wss"))],
+    ids=["our proxy", "anybody"],
+)
+def test_who_the_client_is_comes_from_the_peer_or_from_our_proxy(trusted: str, said: tuple[str, str]) -> None:
+    """Address, scheme and host of the client: from a peer that is no proxy of ours nothing is believed."""
+    policy = ScreenPolicy(scheme="wss", trusted=(IPv4Network(trusted),))
+    claimed = (("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "x"))
+    found = screen(inbound("/", *claimed), policy)
+
+    address, scheme = said
+    assert found.forwarding == (
+        ("X-Forwarded-For", address),
+        ("X-Forwarded-Proto", scheme),
+        ("X-Forwarded-Host", HOST),
+    )
 
 
 HEADERS = st.lists(

@@ -46,6 +46,16 @@ def verdict(roster: OneRow | OpenRoster, given: Grant) -> Reason | None:
     return Standing(roster, clock, LEEWAY).still_stands(lasting(clock, given))
 
 
+def test_the_roster_is_asked_for_subject_and_address() -> None:
+    """R-060, R-064: the same two as at the door, so that an address bound to another subject ends it too."""
+
+    class Pairs(OneRow):
+        def find(self, sub: str, email: str) -> OperatorEntry | None:
+            return super().find(sub, email) if email == "ada@example.com" else None
+
+    assert verdict(Pairs(SUPPORT), grant(operator=SUPPORT)) is None
+
+
 MANY = replace(ANY_ROUTE, requirement=frozenset({Role.SUPPORT, Role.SECURITY}))
 PERMITTED = replace(ANY_ROUTE, requirement=Permission.TENANT_LIST)
 PERSON = replace(ANY_ROUTE, requirement=Requirement.PERSON)

@@ -58,6 +58,7 @@ def test_a_read_is_signed_for_its_one_audience_unbound(voucher: Voucher, signer:
 
     subject = Subject("sub-ada", "ada@example.com", "Ada", "adm_ada", Role.SUPPORT, 9)
     assert signed.identity_headers == (("X-Internal-Identity", "token-1"),)
+    assert signed.grant == grant("/x?y", operator=operator(), roster_version=9)
     assert signer.signed == [(subject, "frontend", None, None)]
 
 
@@ -82,6 +83,17 @@ def test_a_delegation_is_a_second_token_for_the_second_service(
     assert [entry[1:] for entry in signer.signed] == [
         ("admin_service", binding, None),
         ("tenant_service", binding, "admin_service"),
+    ]
+
+
+def test_the_delegation_of_a_read_names_its_delegate_too(voucher: Voucher, signer: RecordingSigner) -> None:
+    """Unbound and reused, it is still of use to the first service alone."""
+    for _ in range(2):
+        voucher.vouch(grant("/manage", route=PANEL, operator=operator()))
+
+    assert [entry[1:] for entry in signer.signed] == [
+        ("admin_service", None, None),
+        ("tenant_service", None, "admin_service"),
     ]
 
 

@@ -35,3 +35,42 @@ def test_addresses_that_are_gone_are_forgotten() -> None:
         connections.leave(str(number))
 
     assert (connections.open, len(connections._by_peer)) == (0, 0)
+
+
+class Rester:
+    """A connection that makes room, or says that it cannot."""
+
+    def __init__(self, connections: Connections, *, can_end: bool = True) -> None:
+        self.connections, self.can_end, self.asked = connections, can_end, 0
+
+    def make_room(self) -> bool:
+        self.asked += 1
+        if self.can_end:
+            self.connections.leave("a")
+        return self.can_end
+
+
+def test_who_rested_longest_makes_room() -> None:
+    """Not who woke since, not who rests for less long; without one the new connection is refused."""
+    connections = Connections(ConnectionPolicy(most=3))
+    first, second, third = (Rester(connections) for _ in range(3))
+    for item in (first, second, third):
+        connections.enter("a")
+        connections.rests(item)
+    connections.wakes(first)
+
+    assert [connections.enter("b") for _ in range(3)] == [None, None, Shed.LIMIT]
+    assert (first.asked, second.asked, third.asked, connections.open) == (0, 1, 1, 3)
+
+
+def test_asking_for_room_costs_little() -> None:
+    """Who only seems to rest is asked again after all others: a new connection asks at most sixteen."""
+    connections = Connections(ConnectionPolicy(most=41))
+    busy = [Rester(connections, can_end=False) for _ in range(40)]
+    free = Rester(connections)
+    for item in (*busy, free):
+        connections.enter("a")
+        connections.rests(item)
+
+    assert [connections.enter("b") for _ in range(3)] == [Shed.LIMIT, Shed.LIMIT, None]
+    assert {item.asked for item in busy} == {1}

@@ -71,3 +71,12 @@ def test_a_key_files_name_tells_its_age_in_utc(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.undo()
         time.tzset()
     assert "0304" in named.replace(":", "")
+
+
+def test_a_key_set_has_at_most_64_kib() -> None:
+    """Whoever answers at the URL cannot make a service read without end: to the byte."""
+    largest = _document(*json.loads(json.dumps(public_jwks([new_key()])))["keys"]).ljust(64 * 1024)
+
+    assert len(parse_public_jwks(largest)) == 1
+    with pytest.raises(KeyFileError):
+        parse_public_jwks(largest + b" ")

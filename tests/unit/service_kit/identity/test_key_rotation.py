@@ -82,3 +82,9 @@ def test_the_lead_is_a_parameter_of_both(tmp_path: Path) -> None:
     later = NOW + RETIRE_AFTER - timedelta(seconds=5)
     assert [key.kid for key in retired_keys(keys, later, lead)] == [old]
     assert retired_keys(keys, later - timedelta(seconds=1), lead) == ()
+
+
+def test_a_key_waits_a_minute_and_stays_ten_minutes() -> None:
+    """In numbers: services cache the set for less than a minute, and every token has ended after ten."""
+    assert timedelta(minutes=1) == PUBLISH_BEFORE_USE
+    assert timedelta(minutes=10) == RETIRE_AFTER
