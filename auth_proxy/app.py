@@ -34,6 +34,7 @@ from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthentic
 from auth_proxy.pipeline.authorize import Authorizer, Standing
 from auth_proxy.pipeline.screen import ScreenPolicy
 from auth_proxy.pipeline.vouch import Voucher
+from auth_proxy.refusals import Reason
 from auth_proxy.roster.activity import BatchedActivity
 from auth_proxy.roster.admin_link import AdminLink
 from auth_proxy.roster.denials import AggregatedDenials
@@ -188,15 +189,19 @@ async def _forwarder(
 ) -> Dispatch:
     destinations = _destinations(settings)
     folders = {target: folder for target, folder in destinations.items() if isinstance(folder, StaticFolder)}
+
+    def ended(reason: Reason) -> None:
+        metrics.streams_ended.labels(reason.value).inc()
+
     relay = Relay(
         _urls(settings),
         watch,
         most_body_bytes=settings.max_body_bytes,
         idle_seconds=settings.body_idle_seconds,
-        ended=lambda reason: metrics.streams_ended.labels(reason.value).inc(),
+        ended=ended,
     )
     await _begin(relay, stack)
-    static = {target: StaticFiles(folder) for target, folder in folders.items()}
+    static = {target: StaticFiles(folder, watch, ended=ended) for target, folder in folders.items()}
     return Dispatch(relay, websockets, {**static, Target.SIDECAR: BootExchange()})
 
 

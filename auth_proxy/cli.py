@@ -23,6 +23,7 @@ from auth_proxy.commands.check import check
 from auth_proxy.commands.doctor.examination import examine
 from auth_proxy.commands.explain import Question, explain
 from auth_proxy.commands.report import Report
+from auth_proxy.descriptors import raise_limit
 from auth_proxy.roster.file import RosterFileError
 from auth_proxy.settings import load_proxy_settings
 from auth_proxy.transport.listener import PureParserError
@@ -160,6 +161,7 @@ def _run(environ: Mapping[str, str]) -> int:
     # Until the sidecar runs there is nothing to reload, and a reload must not end it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure_logging("auth_proxy")
+    raise_limit()
     run_service(lambda stop: run(settings, stop))
     return 0
 
@@ -214,17 +216,26 @@ def _lead(environ: Mapping[str, str]) -> timedelta:
 
 def _question(options: argparse.Namespace) -> Question:
     return Question(
-        target=options.path,
-        method=options.method,
-        host=options.host,
+        target=_sendable("PATH", options.path),
+        method=_sendable("--method", options.method),
+        host=_sendable("--host", options.host),
         headers=tuple(_header(text) for text in options.header),
         token=_token(options.token_file),
         jwks=options.jwks.read_bytes() if options.jwks else None,
     )
 
 
+def _sendable(option: str, text: str) -> str:
+    """The text, if it can be written as bytes: the shell may hand over what is no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _UsageError(f"{option}: must be text in UTF-8") from None
+    return text
+
+
 def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
+    name, colon, value = _sendable("--header", text).partition(":")
     if not colon or not name.strip():
         raise _UsageError("--header: must be 'Name: value'")
     return name.strip(), value.strip()

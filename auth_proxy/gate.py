@@ -108,7 +108,8 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - a failure to decide is a refusal
             refusal = error if isinstance(error, Refusal) else _defect(error, request_id)
             status = refusal.answer.status
-            response = await self._refuse(refusal, request, request_id)
+            is_proven = signed is not None or bool(refusal.sub)
+            response = await self._refuse(refusal, request, request_id, is_proven=is_proven)
         finally:
             seconds = self._clock.monotonic() - started
             decision = _decision(request, signed, refusal, request_id=request_id, status=status)
@@ -132,13 +133,16 @@ class Gate:
         return response
 
     async def _refuse(
-        self, refusal: Refusal, request: web.BaseRequest, request_id: str
+        self, refusal: Refusal, request: web.BaseRequest, request_id: str, *, is_proven: bool
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer was sent; the connection must break")
         if refusal.reason in AUDITED:
             self._denials.note(self._denied(refusal, request, request_id))
         response = render(refusal, request_id, self._reader(request), method=request.method)
+        if not is_proven:
+            # A place among the connections is for somebody: a request without a token must not buy one.
+            response.force_close()
         if "Upgrade" in request.headers:
             # The parser stopped at the head: what follows on this connection was never read as requests.
             response.force_close()

@@ -17,7 +17,7 @@ from auth_proxy.app import pipeline_of
 from auth_proxy.commands.live import fresh_signer, operators_now, team_keys
 from auth_proxy.commands.report import Report, listed
 from auth_proxy.commands.token_claims import UnverifiedToken, judge_token
-from auth_proxy.destinations import StaticFolder
+from auth_proxy.destinations import Destination, StaticFolder
 from auth_proxy.gate import Pipeline
 from auth_proxy.header_names import ASSERTION_NAME
 from auth_proxy.pipeline.admit import admit
@@ -27,10 +27,13 @@ from auth_proxy.roster.file import load_operators
 from auth_proxy.routes import Route, Target
 from auth_proxy.settings import ProxySettings
 from auth_proxy.transport.headers import upstream_headers
+from auth_proxy.transport.static_files import FileFinder
+from auth_proxy.transport.websocket_handshake import read_offer
 from service_kit.clock import Clock
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role, roles_with
 
 _STEPS: Final = "auth_proxy.pipeline."
+_TRANSPORT: Final = "auth_proxy.transport."
 _REQUEST_ID: Final = "explain"
 _THIS_MACHINE: Final = "127.0.0.1"
 
@@ -68,7 +71,9 @@ async def explain(settings: ProxySettings, question: Question, clock: Clock) -> 
     raw = question.raw(settings)
     async with _pipeline(settings, question, clock) as pipeline:
         try:
-            verdict = _granted(await pipeline.decide(raw), settings)
+            signed = await pipeline.decide(raw)
+            await _judge_target(signed, settings)
+            verdict = _granted(signed, settings)
         except Refusal as refusal:
             verdict = _refused(refusal, _found_route(pipeline, raw))
     verdict["token"] = _token(settings, question, clock)
@@ -83,6 +88,26 @@ async def _pipeline(settings: ProxySettings, question: Question, clock: Clock) -
         keys = await stack.enter_async_context(team_keys(settings, clock, question.jwks))
         operators = await stack.enter_async_context(operators_now(settings, signer, clock))
         yield pipeline_of(settings, keys, operators, signer, clock)
+
+
+async def _judge_target(signed: SignedGrant, settings: ProxySettings) -> None:
+    """What the way to the target refuses without asking it. Raises Refusal."""
+    grant, target = signed.grant, _destination(signed, settings)
+    try:
+        if grant.person.screened.upgrade is not None:
+            read_offer(signed)
+        elif isinstance(target, StaticFolder):
+            await FileFinder(target).find(signed)
+    except Refusal as refusal:
+        role = grant.operator.role.value if grant.operator else ""
+        refusal.at(grant.route.name, role).of(grant.person.sub, grant.person.email)
+        raise
+
+
+def _destination(signed: SignedGrant, settings: ProxySettings) -> Destination | None:
+    """A frontend or a folder; None for our services and the sidecar's own answer."""
+    destinations = {Target.FRONTEND.value: settings.upstream, **settings.config.destinations}
+    return destinations.get(signed.grant.route.target)
 
 
 def _granted(signed: SignedGrant, settings: ProxySettings) -> dict[str, Any]:
@@ -104,9 +129,9 @@ def _granted(signed: SignedGrant, settings: ProxySettings) -> dict[str, Any]:
 
 def _header_names(signed: SignedGrant, settings: ProxySettings) -> list[str]:
     """Nothing where no request goes on: a folder of files, or the sidecar's own answer."""
-    destinations = {Target.FRONTEND.value: settings.upstream, **settings.config.destinations}
-    target = signed.grant.route.target
-    if target == Target.SIDECAR or isinstance(destinations.get(target), StaticFolder):
+    if signed.grant.route.target == Target.SIDECAR or isinstance(
+        _destination(signed, settings), StaticFolder
+    ):
         return []
     return sorted(set(upstream_headers(signed, _REQUEST_ID)))
 
@@ -136,7 +161,14 @@ def _step(refusal: Refusal) -> str:
     """The step that refused: a reason alone does not tell, because two steps may give the same one."""
     frames = traceback.walk_tb(refusal.__traceback__)
     modules = (str(frame.f_globals.get("__name__")) for frame, _ in frames)
-    return next((name.removeprefix(_STEPS) for name in modules if name.startswith(_STEPS)), "start")
+    steps = (_step_of(name) for name in modules)
+    return next((step for step in steps if step), "start")
+
+
+def _step_of(module: str) -> str:
+    if module.startswith(_TRANSPORT):
+        return "forward"
+    return module.removeprefix(_STEPS) if module.startswith(_STEPS) else ""
 
 
 def _found_route(pipeline: Pipeline, raw: RawRequest) -> Route | None:
@@ -172,6 +204,8 @@ def _token(settings: ProxySettings, question: Question, clock: Clock) -> list[di
 def _notes(settings: ProxySettings, verdict: dict[str, Any]) -> Iterator[str]:
     if settings.dev_gate_is_open:
         yield "The development gate is open: no token was looked at, everybody is LOCAL_DEV_ADMIN_EMAIL."
+    if verdict["verdict"] == "granted" and verdict["upstream"]["headers"]:
+        yield "Granted means that the request goes on: what the target itself would answer was not asked."
     kind, _, detail = settings.roster_source.partition(":")
     person = verdict.get("person")
     if kind == "file" and person and person["email"] in load_operators(Path(detail)).unpinned:

@@ -47,9 +47,10 @@ class Authorizer:
         found = self.routes.find(inbound.host, inbound.path, inbound.method)
         if isinstance(found, Route):
             return found
-        if not found:
-            raise Refusal(Reason.ROUTE_NOT_FOUND)
-        raise Refusal(Reason.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(found))})
+        refusal = Refusal(Reason.ROUTE_NOT_FOUND)
+        if found:
+            refusal = Refusal(Reason.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(found))})
+        raise refusal.of(person.sub, person.email)
 
     def _check_origin(self, person: Person) -> None:
         """R-097: SameSite=None cookies make the edge authenticate cross-site posts."""

@@ -1,13 +1,18 @@
 """How many connections there may be, how long a client may take, and why one was ended for its cost.
 
-It counts and decides; it closes nothing itself.
+It counts and decides; it closes nothing itself. When all places are taken, the connection that has
+rested longest between two requests makes room; without one, the new connection is refused.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, Protocol
+
+_MOST_ASKED: Final = 16
+"""How many resting connections are asked for one place: a new connection costs no more."""
 
 
 class Shed(StrEnum):
@@ -15,6 +20,8 @@ class Shed(StrEnum):
 
     LIMIT = "limit"
     """One more than all clients together may have."""
+    RESTED = "rested"
+    """It rested longest between two requests when all places were taken."""
     PEER_LIMIT = "peer_limit"
     """One more than its address may have."""
     SILENT = "silent"
@@ -41,6 +48,14 @@ def peer_of(transport: asyncio.Transport) -> str:
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
+class Resting(Protocol):
+    """A connection between two requests."""
+
+    def make_room(self) -> bool:
+        """End at once and leave; False when it does not rest after all."""
+        ...
+
+
 class Connections:
     """The open connections of a listener."""
 
@@ -51,6 +66,7 @@ class Connections:
         self.shed = on_shed
         self._by_peer: Counter[str] = Counter()
         self._open = 0
+        self._resting: OrderedDict[Resting, None] = OrderedDict()
 
     @property
     def open(self) -> int:
@@ -58,10 +74,10 @@ class Connections:
 
     def enter(self, peer: str) -> Shed | None:
         """Count one more connection of the address; why not, when there is no room for it."""
-        if self._open >= self.policy.most:
-            return Shed.LIMIT
         if self.policy.most_per_peer and self._by_peer[peer] >= self.policy.most_per_peer:
             return Shed.PEER_LIMIT
+        if self._open >= self.policy.most and not self._made_room():
+            return Shed.LIMIT
         self._open += 1
         self._by_peer[peer] += 1
         return None
@@ -72,3 +88,19 @@ class Connections:
         self._by_peer[peer] -= 1
         if self._by_peer[peer] <= 0:
             del self._by_peer[peer]  # an address that is gone takes no memory
+
+    def rests(self, connection: Resting) -> None:
+        """Its answer is sent; from now on it waits for its next request."""
+        self._resting[connection] = None
+
+    def wakes(self, connection: Resting) -> None:
+        """It rests no longer, or it has ended."""
+        self._resting.pop(connection, None)
+
+    def _made_room(self) -> bool:
+        for _ in range(min(len(self._resting), _MOST_ASKED)):
+            connection, _nothing = self._resting.popitem(last=False)
+            if connection.make_room():
+                return True
+            self._resting[connection] = None  # asked again after all others
+        return False

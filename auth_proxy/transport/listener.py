@@ -121,6 +121,7 @@ class _GateProtocol(RequestHandler):
         self._expect_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._clients.wakes(self)
         if self._peer is not None:
             self._clients.leave(self._peer)
         self._peer = self._socket = None
@@ -137,7 +138,31 @@ class _GateProtocol(RequestHandler):
             if self._socket is not None and self._socket.get_write_buffer_size():
                 self._watch_writing()
 
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, request_handler: GateHandler
+    ) -> tuple[web.StreamResponse, bool]:
+        answered = await super()._handle_request(request, start_time, request_handler)
+        if self._socket is not None and not self._messages:
+            self._clients.rests(self)
+        return answered
+
+    def make_room(self) -> bool:
+        """End the connection for another one, if it rests: nothing asked, and nothing left to send."""
+        socket, waiter = self._socket, self._waiter
+        if socket is None or waiter is None or waiter.done() or self._messages or self._head_began:
+            return False
+        if socket.get_write_buffer_size():
+            return False  # it still reads its last answer
+        if self._peer is not None:
+            self._clients.leave(self._peer)  # connection_lost comes later, the new connection is here now
+        self._peer = None
+        self._clients.shed(Shed.RESTED)
+        socket.abort()
+        return True
+
     def data_received(self, data: bytes) -> None:
+        if data:
+            self._clients.wakes(self)
         in_body, heads = not self._body.is_eof(), self._request_count
         if self._close or self._force_close:
             self._take_while_leaving(data, wanted=in_body or self._payload_parser is not None)
@@ -234,6 +259,8 @@ class _GateProtocol(RequestHandler):
         message: str | None = None,  # noqa: ARG002 - it quotes the offending bytes, which may hold a token
     ) -> web.StreamResponse:
         """Refuse by name. aiohttp's own version logs and echoes the line it could not parse."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client left, and the gate has written that down
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer was sent; the connection must break") from exc
         response = self._unparsed(Refusal(_reason(status, exc), type(exc).__name__))

@@ -7,6 +7,7 @@ does a grant that no longer holds.
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
@@ -24,6 +25,8 @@ RESPONSE_HEADER_SECONDS: Final = 60.0
 CONNECT_SECONDS: Final = 5.0
 _BODILESS: Final = frozenset({204, 304})
 _FINAL_STATUSES: Final = range(200, 600)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What aiohttp lets in from an upstream, but rightly refuses to send (RFC 9110 section 5.5)."""
 
 
 class Relay:
@@ -126,6 +129,9 @@ class Relay:
         self, upstream: aiohttp.ClientResponse, signed: SignedGrant, request: web.BaseRequest, request_id: str
     ) -> web.StreamResponse:
         headers = client_headers(upstream.headers, self._upstreams[signed.grant.route.target].base)
+        # Before `prepare`: half-way through it, it has already chosen the framing of our refusal.
+        if any(_CONTROL.search(text) for item in headers.items() for text in item):
+            raise Refusal(Reason.UPSTREAM_UNAVAILABLE, "control character in a header")
         headers["X-Request-Id"] = request_id
         # The upstream's reason phrase is free text of its own; the status says all that counts.
         response = web.StreamResponse(status=upstream.status, headers=headers)

@@ -109,14 +109,19 @@ async def test_check_is_as_told(configuration: Examined, capsys: pytest.CaptureF
 
 
 async def test_doctor_is_as_told(
-    configuration: Examined, frontend: str, capsys: pytest.CaptureFixture[str]
+    configuration: Examined,
+    frontend: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R-136: the example of `doctor`, with services that do not know the key and an open frontend."""
     command, told = example("doctor")
     (file,) = configuration.keys.iterdir()
     file.unlink()
     new_signing_key(file)
-    lines = await printed(command, configuration, capsys, AUTH_PROXY_UPSTREAM=frontend)
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (1024, 524288))
+    changed = {"AUTH_PROXY_UPSTREAM": frontend, "AUTH_PROXY_MAX_CONNECTIONS": ""}
+    lines = await printed(command, configuration, capsys, **changed)
 
     assert holds(told, lines), "\n".join(lines)
 

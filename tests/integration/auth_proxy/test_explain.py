@@ -254,16 +254,77 @@ async def test_the_other_rosters_decide_too(examined: Examined, tmp_path: Path) 
 
     assert named.document["operator"]["role"] == "read_only"
     assert "pins no sub" in words(named)
-    assert (everybody.document["operator"]["role"], everybody.document["notes"]) == ("security", [])
+    assert everybody.document["operator"]["role"] == "security"
+    assert "pins no sub" not in words(everybody)
 
 
 async def test_a_folder_gets_no_headers(examined: Examined, tmp_path: Path) -> None:
-    """Behind a static route nobody reads an identity."""
+    """Behind a static route nobody reads an identity, and nobody else is there who could answer."""
+    (tmp_path / "index.html").write_text("hello")
     report = await asked(
         examined, Question("/", token=examined.token()), AUTH_PROXY_UPSTREAM=f"static:{tmp_path}"
     )
 
     assert (report.status, report.document["upstream"]["headers"]) == (0, [])
+    assert report.document["notes"] == []
+
+
+async def test_a_grant_promises_nothing_of_the_target(examined: Examined) -> None:
+    """Who reads GRANTED must not take it for the answer: the frontend was not asked."""
+    report = await asked(examined, Question("/", token=examined.token()))
+
+    assert report.status == 0
+    assert "what the target itself would answer was not asked" in words(report)
+
+
+HANDSHAKE = (SAME_ORIGIN, ("Connection", "Upgrade"), ("Upgrade", "websocket"))
+VERSION = ("Sec-WebSocket-Version", "13")
+BEHIND: list[tuple[str, Question, str]] = [
+    # name, question, reason
+    ("method", Question("/index.html", "POST", headers=(SAME_ORIGIN,)), "method_not_allowed"),
+    ("file", Question("/missing.js"), "file_not_found"),
+    ("hidden", Question("/.env"), "file_not_found"),
+    ("version", Question("/live", headers=HANDSHAKE), "websocket_version"),
+    ("key", Question("/live", headers=(*HANDSHAKE, VERSION)), "websocket_malformed"),
+]
+
+
+@pytest.mark.parametrize("question, reason", [row[1:] for row in BEHIND], ids=[row[0] for row in BEHIND])
+async def test_what_the_way_to_the_target_refuses_is_told(
+    examined: Examined, tmp_path: Path, question: Question, reason: str
+) -> None:
+    """R-003: a static folder's own refusals and a broken handshake are told as a client gets them."""
+    changed = folder_and_websocket(tmp_path)
+    asking = with_token(question, examined, "support")
+    report = await asked(examined, asking, **changed)
+    shown = report.document
+    async with gate_of(examined, **changed) as gate:
+        status, body = await gate.send(asking)
+
+    assert (report.status, shown["step"], shown["reason"]) == (1, "forward", reason)
+    assert shown["person"]["email"] == "support@example.com"
+    assert shown["rule"]["role"] == "support"
+    assert status == shown["answer"]["status"]
+    assert shown["answer"]["code"] in body
+
+
+async def test_a_whole_handshake_is_granted(examined: Examined, tmp_path: Path) -> None:
+    """Judged as far as it goes without the upstream, which is not there."""
+    headers = (*HANDSHAKE, VERSION, ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="))
+    question = Question("/live", headers=headers, token=examined.token())
+    report = await asked(examined, question, **folder_and_websocket(tmp_path))
+
+    assert report.document["verdict"] == "granted"
+
+
+def folder_and_websocket(folder: Path) -> dict[str, str]:
+    """A folder with a page and a hidden file as the frontend, and a route that takes websockets."""
+    site, toml = folder / "site", folder / "auth_proxy.toml"
+    site.mkdir()
+    for name in ("index.html", ".env"):
+        (site / name).write_text("hello")
+    toml.write_text('[[routes]]\nprefix = "/live"\ntarget = "http://127.0.0.1:1"\nwebsocket = true\n')
+    return {"AUTH_PROXY_UPSTREAM": f"static:{site}", "AUTH_PROXY_CONFIG": str(toml)}
 
 
 async def test_an_open_development_gate_is_told(examined: Examined) -> None:
@@ -308,6 +369,9 @@ async def test_the_command_reads_the_token_from_a_file_or_standard_input(
     "arguments, said",
     [
         (("--header", "nonsense"), "--header: must be"),
+        (("--header", "X: \udcff"), "--header: must be text in UTF-8"),
+        (("--host", "\udcff"), "--host: must be text in UTF-8"),
+        (("--method", "\udcff"), "--method: must be text in UTF-8"),
         (("--token-file", "-"), "the token is empty"),
         (("--token-file", "/none"), "/none: No such file"),
         (("--jwks", "/dev/null"), "--jwks: not a key set (malformed)"),

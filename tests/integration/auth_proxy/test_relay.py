@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import hashlib
+import json
 import os
 import re
 from collections.abc import AsyncIterator
@@ -444,3 +445,24 @@ async def test_garbage_behind_a_whole_request_spoils_only_itself(
         writer.close()
 
     assert re.findall(rb"HTTP/1\.[01] (\d+)", answer) == [b"200", b"400"]
+
+
+@pytest.mark.parametrize("byte", [b"\x01", b"\x0b", b"\x7f"])
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 2\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"]
+)
+async def test_a_header_that_cannot_be_sent_on_is_502(
+    access_key: SigningKey, tmp_path: Path, byte: bytes, body: bytes
+) -> None:
+    """A broken upstream is named as one, in a well-framed answer, and is no defect of the sidecar."""
+    answer = b"HTTP/1.1 200 OK\r\nX-Odd: a" + byte + b"b\r\n" + body
+    async with (
+        scripted(answering(answer)) as url,
+        sidecar_under_test(access_key, tmp_path, AUTH_PROXY_UPSTREAM=url) as sidecar,
+    ):
+        got = await sidecar.get("/x")
+
+        assert got.status == 502
+        assert json.loads(got.body)["code"] == "UPSTREAM_UNAVAILABLE"
+        assert got.header("Transfer-Encoding") == ""
+        assert sidecar.refusals("internal_error") == 0

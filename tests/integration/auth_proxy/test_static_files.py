@@ -1,13 +1,21 @@
 """A folder as the frontend: served to whom the gate lets in, and nothing beside it."""
 
+import asyncio
 import gzip
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from auth_proxy.pipeline.exchange import SignedGrant
+from auth_proxy.transport.static_files import FileFinder
 from deploy.demo.issuer import SigningKey
-from tests.fixtures.sidecar import ORIGIN, SidecarUnderTest, sidecar_under_test
+from service_kit.identity.model import Role
+from tests.fakes.admin_service import operator
+from tests.fixtures.sidecar import ORIGIN, SidecarUnderTest, person, sidecar_under_test
+from tests.fixtures.websockets import gauge, until
+from tests.integration.auth_proxy.scripted_upstream import request_bytes
 
 ALONE = {"ADMIN_SERVICE_URL": "", "TENANT_SERVICE_URL": "", "AUTH_PROXY_ROSTER": "open:support"}
 SECRET = "not for anybody"
@@ -31,6 +39,8 @@ def site(tmp_path: Path) -> Path:
     (tmp_path / "secret.txt").write_text(SECRET)
     (root / "leads-out.txt").symlink_to(tmp_path / "secret.txt")
     (root / "leads-in.js").symlink_to(root / "app.js")
+    (root / "env.txt").symlink_to(root / ".env")
+    (root / "config.txt").symlink_to(root / ".git" / "config")
     (root / "circle").symlink_to(root / "circle")
     (root / "empty").mkdir()
     return root
@@ -104,6 +114,8 @@ async def test_a_folder_is_named_with_its_slash(static: SidecarUnderTest) -> Non
         "/.git/config",
         "/.git",
         "/leads-out.txt",
+        "/env.txt",
+        "/config.txt",
         "/circle",
         "/empty",
         "/empty/",
@@ -160,3 +172,78 @@ async def test_pages_of_a_frontends_own_router(access_key: SigningKey, tmp_path:
         assert (await sidecar.get("/.env")).status == 404
         assert (await sidecar.get("/files/docs/")).body == b"<h1>docs</h1>"
         assert (await sidecar.get("/files/users/42")).status == 404
+
+
+@pytest.mark.parametrize("target", ["/app.js", "/docs/index.html", "/"])
+@pytest.mark.parametrize("headers", [(), (("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"),)])
+async def test_a_link_that_comes_after_the_look_is_not_followed(
+    static: SidecarUnderTest,
+    site: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    headers: tuple[tuple[str, str], ...],
+) -> None:
+    """R-160: who swaps the file, or its folder, between the decision and the opening gets a 404."""
+    find = FileFinder.find
+    outside = site.parent / "outside"
+    outside.mkdir()
+    (outside / "index.html").write_text(SECRET)
+
+    async def swapping(self: FileFinder, signed: SignedGrant) -> object:
+        found = await find(self, signed)
+        swapped = found.file.parent if found.file.parent.name == "docs" else found.file
+        swapped.rename(site.parent / "away")
+        swapped.symlink_to(outside if swapped.suffix == "" else outside / "index.html")
+        return found
+
+    before = static.refusals("file_not_found")
+    monkeypatch.setattr(FileFinder, "find", swapping)
+    answer = await static.get(target, headers=headers)
+
+    assert (answer.status, SECRET.encode() in answer.raw) == (404, False)
+    assert static.refusals("file_not_found") == before + 1
+
+
+@pytest.mark.parametrize("accepts, suffix", [("gzip", ".gz"), ("br", ".br")])
+async def test_a_twin_that_leads_out_is_no_twin(
+    static: SidecarUnderTest, site: Path, accepts: str, suffix: str
+) -> None:
+    """R-160: a precompressed file is looked at like any other; the plain one is still there."""
+    twin = site / f"index.html{suffix}"
+    twin.symlink_to(site.parent / "secret.txt")
+    linked = await static.get("/", headers=(("Accept-Encoding", accepts),))
+    twin.unlink()
+    os.mkfifo(twin)
+    pipe = await static.get("/", headers=(("Accept-Encoding", accepts),))
+
+    assert (linked.body, pipe.body) == (b"<h1>home</h1>", b"<h1>home</h1>")
+    assert linked.header("Content-Encoding") == ""
+
+
+async def test_a_file_under_way_ends_with_its_grant(
+    access_key: SigningKey, tmp_path: Path, site: Path
+) -> None:
+    """R-064: a large file breaks off visibly when its operator is deactivated, and only that one."""
+    size = 400_000_000
+    with (site / "large.bin").open("wb") as file:
+        file.truncate(size)
+    async with sidecar_under_test(access_key, tmp_path, AUTH_PROXY_UPSTREAM=f"static:{site}") as sidecar:
+        reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port, limit=1024)
+        writer.write(request_bytes(sidecar, "/large.bin"))
+        got = len(await reader.readexactly(65536))
+        await asyncio.sleep(0.6)
+        who = person(Role.SUPER_ADMIN)
+        sidecar.admin.put(operator(who.sub, who.email, Role.SUPER_ADMIN, active=False))
+        await until(lambda: gauge(sidecar, "connections") == 0)
+        try:
+            while chunk := await reader.read(1 << 20):
+                got += len(chunk)
+        except ConnectionError:
+            pass
+        writer.close()
+
+        assert got < size / 2
+        name, labels = "auth_proxy_streams_ended_total", {"reason": "operator_deactivated"}
+        assert sidecar.registry.get_sample_value(name, labels) == 1
+        other = sidecar.token(person(Role.SUPPORT))
+        assert (await sidecar.get("/docs/index.html", token=other)).status == 200

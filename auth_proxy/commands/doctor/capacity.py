@@ -1,0 +1,28 @@
+"""Doctor's look at the room of the process: whether it may hold as many connections as it is told.
+
+It sees the limit that it runs under itself; a service manager may give the sidecar another one.
+"""
+
+from typing import Final
+
+from auth_proxy.commands.doctor.patient import Patient
+from auth_proxy.commands.report import Finding, fine, warning
+from auth_proxy.descriptors import most_descriptors
+
+_PER_CONNECTION: Final = 2
+"""The client's, and the one of its request to an upstream or of the file that it is sent."""
+_FIX: Final = (
+    "start the sidecar with a higher limit (systemd: LimitNOFILE, docker: --ulimit nofile), or lower "
+    "AUTH_PROXY_MAX_CONNECTIONS; at the limit new clients are not accepted and upstreams not reached"
+)
+
+
+async def look_at_descriptors(patient: Patient) -> list[Finding]:
+    """Whether AUTH_PROXY_MAX_CONNECTIONS fits into the limit of file descriptors."""
+    connections, most = patient.settings.max_connections, most_descriptors()
+    seen = f"{connections} connections may need {connections * _PER_CONNECTION}"
+    if most is None:
+        return [fine("file descriptors", f"{seen}, there is no limit")]
+    if most < connections * _PER_CONNECTION:
+        return [warning("file descriptors", f"{seen}, the limit here is {most}", _FIX)]
+    return [fine("file descriptors", f"{seen}, the limit here is {most}")]
