@@ -72,21 +72,27 @@ class Pipeline:
         return self.voucher.vouch(grant)
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a configuration makes of requests: how they are decided, and where they lead."""
+
+    pipeline: Pipeline
+    forwarder: Forwarder
+
+
 class Gate:
-    """Answers every request of the public listener."""
+    """Answers every request of the public listener; each by the plan that stood when it came."""
 
     def __init__(
         self,
-        pipeline: Pipeline,
-        forwarder: Forwarder,
+        plan: Plan,
         log: DecisionLog,
         clock: Clock,
         *,
         denials: Denials,
         can_enroll: bool,
     ) -> None:
-        self._pipeline = pipeline
-        self._forwarder = forwarder
+        self.plan = plan
         self._log = log
         self._clock = clock
         self._denials = denials
@@ -94,14 +100,15 @@ class Gate:
         self._ids = IdFactory(clock)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        plan = self.plan
         started = self._clock.monotonic()
         request_id = self._ids.new("req")
         signed: SignedGrant | None = None
         refusal: Refusal | None = None
         status = _CLIENT_LEFT
         try:
-            signed = await self._pipeline.decide(_raw(request, request_id))
-            response = await self._forward(signed, request, request_id)
+            signed = await plan.pipeline.decide(_raw(request, request_id))
+            response = await _forward(plan, signed, request, request_id)
             status = response.status
         except (asyncio.CancelledError, ConnectionError):
             raise  # the client left; there is nobody to answer
@@ -116,13 +123,6 @@ class Gate:
             is_abandoned = signed is None and refusal is None
             self._log.record(replace(decision, seconds=seconds, is_abandoned=is_abandoned))
         return response
-
-    async def _forward(
-        self, signed: SignedGrant, request: web.BaseRequest, request_id: str
-    ) -> web.StreamResponse:
-        if signed.grant.person.screened.inbound.expects_continue:
-            _send_continue(request)
-        return await self._forwarder.forward(signed, request, request_id)
 
     def refuse_unparsed(self, refusal: Refusal) -> web.StreamResponse:
         """The answer to bytes that are no request."""
@@ -162,7 +162,7 @@ class Gate:
 
     def _denied(self, refusal: Refusal, request: web.BaseRequest, request_id: str) -> Denied:
         """What the audit log is told; the client chose the address only behind a trusted proxy."""
-        policy = self._pipeline.screen_policy
+        policy = self.plan.pipeline.screen_policy
         sent = tuple((name, value) for name, value in request.headers.items())
         return Denied(
             reason=refusal.reason,
@@ -174,6 +174,14 @@ class Gate:
             user_agent=request.headers.get("User-Agent", ""),
             request_id=request_id,
         )
+
+
+async def _forward(
+    plan: Plan, signed: SignedGrant, request: web.BaseRequest, request_id: str
+) -> web.StreamResponse:
+    if signed.grant.person.screened.inbound.expects_continue:
+        _send_continue(request)
+    return await plan.forwarder.forward(signed, request, request_id)
 
 
 def _decision(

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from auth_proxy.app import effective_routes
 from auth_proxy.commands.keys import states_of
 from auth_proxy.commands.report import Report, columns, listed
+from auth_proxy.composition.routes import effective_routes
 from auth_proxy.roster.file import load_operators
 from auth_proxy.routes import ANY_METHOD, Route
 from auth_proxy.settings import ProxySettings

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from auth_proxy.app import pipeline_of
 from auth_proxy.commands.live import fresh_signer, operators_now, team_keys
 from auth_proxy.commands.report import Report, listed
 from auth_proxy.commands.token_claims import UnverifiedToken, judge_token
+from auth_proxy.composition.decision import pipeline_of
 from auth_proxy.destinations import Destination, StaticFolder
 from auth_proxy.gate import Pipeline
 from auth_proxy.header_names import ASSERTION_NAME

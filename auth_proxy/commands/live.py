@@ -14,7 +14,8 @@ from typing import Final
 from auth_proxy.access.jwk_set import parse_jwk_set
 from auth_proxy.access.key_set import KeySet, RemoteKeySet, StaticKeySet
 from auth_proxy.access.key_source import HttpKeySource
-from auth_proxy.app import Operators, signer_of
+from auth_proxy.composition.decision import signer_of
+from auth_proxy.composition.operators import Operators
 from auth_proxy.forwarding import Headers
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.admin_link import AdminLink

@@ -13,10 +13,10 @@ from typing import Final
 
 import aiohttp
 
-from auth_proxy.app import signer_of
 from auth_proxy.commands.doctor.patient import Asked, Patient, ask, cause
 from auth_proxy.commands.keys import states_of
 from auth_proxy.commands.report import Finding, fault, fine, warning
+from auth_proxy.composition.decision import signer_of
 from auth_proxy.routes import Target
 from service_kit.identity.binding import IDENTITY_HEADER
 from service_kit.identity.keys import KeyFileError, SigningKey, active_key, load_signing_keys

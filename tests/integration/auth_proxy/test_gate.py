@@ -166,7 +166,7 @@ async def test_a_defect_is_a_refusal_without_a_trace(
         raise ZeroDivisionError("internal detail")
 
     gate = gate_of(sidecar)
-    pipeline = replace(gate._pipeline)
+    pipeline = replace(gate.plan.pipeline)
     monkeypatch.setattr(type(pipeline.authorizer), "authorize", broken)
     log.truncate(0)
     got = await sidecar.get("/x")
