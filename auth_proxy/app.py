@@ -9,25 +9,31 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
-from auth_proxy.composition.data_path import connections_of, forwarder_of, websockets_of
-from auth_proxy.composition.decision import pipeline_of, signer_of
+from auth_proxy.composition.data_path import connections_of, data_path_of
+from auth_proxy.composition.decision import lasting_of, signer_of
+from auth_proxy.composition.forward_auth import answer_proxies
 from auth_proxy.composition.keys import access_keys, signing_ring
 from auth_proxy.composition.operators import operators_of
 from auth_proxy.composition.parts import begin
+from auth_proxy.composition.plan import PlanMaker, RoutesInForce
+from auth_proxy.composition.reload import follow_routes
 from auth_proxy.decision_log import DecisionLog, ProxyMetrics
-from auth_proxy.gate import Gate, Plan
+from auth_proxy.gate import Gate
 from auth_proxy.ops import access_keys_check, build_ops_app, signing_check
 from auth_proxy.pipeline.authorize import Standing
 from auth_proxy.settings import ProxySettings
 from auth_proxy.transport.listener import GateServer, require_c_parser
 from auth_proxy.transport.standing import Watch
+from auth_proxy.workers.crew import Crew
 from service_kit.clock import Clock, SystemClock
+from service_kit.identity.signing import IdentitySigner
 from service_kit.telemetry.logging import get_logger
+from service_kit.web.ops import Departure, ReadinessCheck
 from service_kit.web.serving import Site, serving
 
 _log = get_logger(__name__)
@@ -41,32 +47,65 @@ class Sidecar:
     ops: web.Application
     metrics: ProxyMetrics
     looks: tuple[Callable[[], None], ...] = ()
+    departure: Departure = field(default_factory=Departure)
+    own_pages: web.Application | None = None
+    """Of a worker: what it tells the other workers of itself."""
 
     def reload(self) -> None:
-        """Read the signing keys and the roster file now, if they changed; a broken one changes nothing."""
+        """Read signing keys, roster file and route file now; a broken one changes nothing."""
         _log.info("reload_requested")
         for look in self.looks:
             look()
 
 
-async def run(settings: ProxySettings, stop: asyncio.Event) -> None:
+async def run(settings: ProxySettings, stop: asyncio.Event, crew: Crew | None = None) -> None:
     """Serve until `stop` is set, then drain. Raises PortInUseError or KeyFileError before serving.
 
-    SIGHUP, which would end the process, reads keys and roster anew instead.
+    A worker is told its `crew`: it serves on the sockets that it was given, and ends with its supervisor.
+
+    SIGHUP, which would end the process, reads keys, roster and routes anew instead.
     """
-    async with running(settings) as sidecar:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    async with contextlib.AsyncExitStack() as stack:
+        if crew is not None:
+            stack.enter_context(crew.bound_to_supervisor(stop))
+        sidecar = await stack.enter_async_context(running(settings, registry=registry, crew=crew))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reload)
-        sites = [
-            Site("ops", settings.ops_listen, sidecar.ops),
-            Site("gate", settings.listen, sidecar.gate),
-        ]
-        async with serving(sites, drain_seconds=settings.drain_seconds):
-            await stop.wait()
+        sites = _sites(settings, sidecar, crew)
+        await stack.enter_async_context(serving(sites, drain_seconds=settings.drain_seconds))
+        if crew is not None:
+            crew.tell_started()
+        await stop.wait()
+        await _be_a_lame_duck(settings, sidecar, crew)
+
+
+async def _be_a_lame_duck(settings: ProxySettings, sidecar: Sidecar, crew: Crew | None) -> None:
+    """Not ready any more, but still taking connections, until a load balancer has seen it."""
+    sidecar.departure.has_begun = True
+    is_orphan = crew is not None and crew.is_orphan
+    _log.info("leaving", orphan=is_orphan)
+    await asyncio.sleep(0 if is_orphan else settings.lame_duck_seconds)
+
+
+def _sites(settings: ProxySettings, sidecar: Sidecar, crew: Crew | None) -> list[Site]:
+    ops, gate = (crew.ops, crew.gate) if crew else ((), ())
+    sites = [
+        Site("ops", settings.ops_listen, sidecar.ops, inherited=ops, outlasts=True),
+        Site("gate", settings.listen, sidecar.gate, inherited=gate),
+    ]
+    if crew is not None and sidecar.own_pages is not None:
+        sites.insert(0, Site("crew", crew.listen, sidecar.own_pages, outlasts=True))
+    return sites
 
 
 @asynccontextmanager
 async def running(
-    settings: ProxySettings, *, clock: Clock | None = None, registry: CollectorRegistry | None = None
+    settings: ProxySettings,
+    *,
+    clock: Clock | None = None,
+    registry: CollectorRegistry | None = None,
+    crew: Crew | None = None,
 ) -> AsyncIterator[Sidecar]:
     """A sidecar with its background work started; nothing listens yet."""
     require_c_parser()
@@ -78,25 +117,41 @@ async def running(
         signer = signer_of(settings, ring.current, clock)
         keys = await access_keys(settings, clock, metrics, stack)
         operators = await operators_of(settings, signer, clock, metrics, stack)
-        watch = Watch(Standing(operators.roster, clock, settings.leeway_seconds))
+        in_force = RoutesInForce()
+        watch = Watch(Standing(operators.roster, clock, settings.leeway_seconds, in_force))
         await begin(watch, stack)
-        websockets = await websockets_of(settings, watch, metrics, stack)
+        path = await data_path_of(settings, watch, metrics, stack)
+        plans = PlanMaker(lasting_of(settings, keys, operators, signer, clock), path, in_force)
+        log = DecisionLog(metrics, clock)
+        stack.callback(log.flush)
         gate = Gate(
-            Plan(
-                pipeline_of(settings, keys, operators, signer, clock),
-                await forwarder_of(settings, watch, websockets, metrics, stack),
-            ),
-            DecisionLog(metrics),
+            plans.make(settings),
+            log,
             clock,
             denials=operators.denials,
             can_enroll=settings.admin_service is not None,
         )
-        checks = [access_keys_check(keys), signing_check(signer), *operators.checks]
-        ops = build_ops_app(registry, checks, signer)
+        routes = await follow_routes(settings, plans, gate, metrics, stack)
+        checks = [access_keys_check(keys), signing_check(signer), *operators.checks, *routes.checks]
+        departure = Departure()
+        checks.append(departure.check)
+        ops, own_pages = _ops_pages(registry, checks, signer, crew)
+        answer_proxies(ops, settings, gate, operators, log=log, clock=clock)
         if settings.dev_gate_is_open:
             _log.warning("development_gate_open", meaning="everybody on this machine is an operator")
-        looks = (ring.look, *operators.looks)
+        looks = (ring.look, *operators.looks, *routes.looks)
         server = GateServer(
-            gate, gate.refuse_unparsed, connections_of(settings, metrics), leaving=websockets.leave
+            gate, gate.refuse_unparsed, connections_of(settings, metrics), leaving=path.websockets.leave
         )
-        yield Sidecar(server, ops, metrics, looks)
+        yield Sidecar(server, ops, metrics, looks, departure, own_pages)
+
+
+def _ops_pages(
+    registry: CollectorRegistry, checks: list[ReadinessCheck], signer: IdentitySigner, crew: Crew | None
+) -> tuple[web.Application, web.Application | None]:
+    """What the operations listener answers; of a worker also what it answers to the others."""
+    if crew is None:
+        return build_ops_app(registry, checks, signer), None
+    everyone = [*checks, crew.readiness]
+    ops = build_ops_app(registry, everyone, signer, page=lambda: crew.metrics_page(registry))
+    return ops, crew.own_pages(registry, checks)

@@ -25,13 +25,16 @@ from auth_proxy.commands.explain import Question, explain
 from auth_proxy.commands.report import Report
 from auth_proxy.descriptors import raise_limit
 from auth_proxy.roster.file import RosterFileError
-from auth_proxy.settings import load_proxy_settings
+from auth_proxy.settings import ProxySettings, load_proxy_settings
 from auth_proxy.transport.listener import PureParserError
+from auth_proxy.workers.crew import Crew
+from auth_proxy.workers.inherited import Inherited, inherited_from
+from auth_proxy.workers.supervisor import Supervisor, WorkersFailedError
 from service_kit.clock import SystemClock
 from service_kit.identity.keys import PUBLISH_BEFORE_USE, KeyFileError
 from service_kit.settings import SettingProblem, SettingsError
 from service_kit.telemetry.logging import configure_logging
-from service_kit.web.serving import PortInUseError, run_service
+from service_kit.web.serving import PortInUseError, end_at_once, run_service
 
 EXIT_FINDING: Final = 1
 EXIT_CONFIGURATION: Final = 2
@@ -74,6 +77,9 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         if options.command == "run":
             raise  # no file that a person named: a trace says more
         _complain(error if error.filename is None else f"{error.filename}: {error.strerror}")
+    except WorkersFailedError as error:
+        _complain(error)
+        return error.status
     except (*_EXPECTED, _UsageError) as error:
         _complain(error)
     return EXIT_CONFIGURATION
@@ -99,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "run",
         help="serve until stopped",
-        description="Serve until stopped. SIGHUP reads keys and roster anew.",
+        description="Serve until stopped, in AUTH_PROXY_WORKERS processes. "
+        "SIGHUP reads keys, roster and routes anew.",
     )
     checking = commands.add_parser("check", help="validate the configuration and print the effective one")
     _add_json(checking)
@@ -158,11 +165,28 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 
 def _run(environ: Mapping[str, str]) -> int:
     settings = load_proxy_settings(environ)
+    inherited = inherited_from(environ)
     # Until the sidecar runs there is nothing to reload, and a reload must not end it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if inherited is not None:
+        return _run_worker(settings, inherited)
     configure_logging("auth_proxy")
     raise_limit()
-    run_service(lambda stop: run(settings, stop))
+    if settings.workers > 1:
+        supervisor = Supervisor(settings, environ)
+        run_service(supervisor.run, again=supervisor.hurry)
+    else:
+        run_service(lambda stop: run(settings, stop), again=end_at_once)
+    return 0
+
+
+def _run_worker(settings: ProxySettings, inherited: Inherited) -> int:
+    """One of several: a terminal's Ctrl-C reaches it too, but only its supervisor ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGINT})
+    configure_logging("auth_proxy", fields={"worker": inherited.number})
+    crew = Crew(inherited)
+    run_service(lambda stop: run(settings, stop, crew), signals=(signal.SIGTERM,))
     return 0
 
 

@@ -4,21 +4,25 @@ A line names the route, never the path; the role, never the token; no cookie and
 Every label comes from a closed set, so that no client can grow the metrics page.
 """
 
-from dataclasses import dataclass
+import asyncio
+import json
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from auth_proxy.header_names import HeaderKind
 from auth_proxy.refusals import Reason
-from service_kit.telemetry.logging import get_logger
+from service_kit.clock import Clock
+from service_kit.telemetry.logging import quoted, raw_logger, static_fields
 
-_log = get_logger("decision")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided about one request, and what came of it."""
+class Decision(NamedTuple):
+    """What was decided about one request, and what came of it.
+
+    `method` is one of ours or "-", `role` a word of ours, the ids are checked: nothing of them needs quotes.
+    """
 
     request_id: str
     method: str
@@ -80,6 +84,18 @@ class ProxyMetrics:
         self.streams_ended = counter(
             "streams_ended_total", "Answers broken off because their grant no longer held.", ["reason"]
         )
+        self.upstream_connections = Gauge(
+            "upstream_connections",
+            "Connections to upstreams, by whether a request is under way on them.",
+            ["state"],
+            namespace="auth_proxy",
+            registry=registry,
+        )
+        self.upstream_connects = counter(
+            "upstream_connects_total",
+            "Connections to upstreams that were tried, by how it ended.",
+            ["outcome"],
+        )
         self.key_refreshes = counter("key_refreshes_total", "Fetches of the team's keys.", ["outcome"])
         self.unknown_keys = counter("unknown_key_ids_total", "Tokens with a kid that the team lacks.", [])
         self.keys = gauge("keys", "Usable signing keys of the team.")
@@ -88,6 +104,7 @@ class ProxyMetrics:
         self.reloads_refused = counter(
             "reloads_refused_total", "Changed files that were not taken because they are broken.", ["what"]
         )
+        self.config_stale = gauge("config_stale", "1 while a refused route file leaves an older one serving.")
         self.roster_version = gauge("roster_version", "Version of the operator list.")
         self.roster_operators = gauge("roster_operators", "Operators in the list.")
         self.roster_age = gauge("roster_age_seconds", "Seconds since the list was last confirmed.")
@@ -97,29 +114,72 @@ class ProxyMetrics:
 
 
 class DecisionLog:
-    """Writes decisions down."""
+    """Writes decisions down: a counter at once, the line with all others of the same turn of the loop.
 
-    def __init__(self, metrics: ProxyMetrics) -> None:
+    A line of the general logger costs 60 µs, one of these 4. Only what could hold text from outside is
+    searched for secrets; the rest are words of ours, checked ids and numbers. Nothing is kept back
+    longer than a turn of the loop, and a reader who does not read holds the process up: no line is lost.
+    """
+
+    def __init__(self, metrics: ProxyMetrics, clock: Clock) -> None:
         self._metrics = metrics
+        self._clock = clock
+        self._unwritten: list[str] = []
+        self._prefix = ""
+        # Bound once: looking a labelled child up costs three times what counting does.
+        self._decisions: dict[tuple[str, str], Counter] = {}
+        self._requests: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def record(self, decision: Decision) -> None:
-        outcome, reason = decision.outcome
-        self._metrics.decisions.labels(outcome, reason).inc()
-        self._metrics.requests.labels(decision.route, f"{decision.status // 100}xx").inc()
-        self._metrics.seconds.labels(decision.route).observe(decision.seconds)
+        self._count(decision)
+        if not self._unwritten:
+            self._write_soon()
+        self._unwritten.append(self._line(decision))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        lines, self._unwritten = self._unwritten, []
+        if lines:
+            raw_logger().info("\n".join(lines))
+
+    def _write_soon(self) -> None:
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:  # outside of a loop, as in a command: the caller flushes
+            return
+
+    def _count(self, decision: Decision) -> None:
+        outcome = decision.outcome
+        decisions = self._decisions.get(outcome)
+        if decisions is None:
+            decisions = self._decisions[outcome] = self._metrics.decisions.labels(*outcome)
+        decisions.inc()
+        key = decision.route, decision.status // 100
+        found = self._requests.get(key)
+        if found is None:
+            requests = self._metrics.requests.labels(decision.route, f"{decision.status // 100}xx")
+            found = self._requests[key] = requests, self._metrics.seconds.labels(decision.route)
+        found[0].inc()
+        found[1].observe(decision.seconds)
         if decision.dropped_headers:
             self._metrics.dropped.labels(HeaderKind.IDENTITY.name.lower()).inc(decision.dropped_headers)
-        _log.info(
-            "decision",
-            granted=outcome == "granted",
-            reason=reason,
-            detail=decision.detail,
-            route=decision.route,
-            method=decision.method,
-            status=decision.status,
-            role=decision.role,
-            operator=decision.operator_id,
-            request_id=decision.request_id,
-            ray=decision.ray_id,
-            ms=round(decision.seconds * 1000, 2),
+
+    def _line(self, decision: Decision) -> str:
+        outcome, reason = decision.outcome
+        detail = quoted(decision.detail) if decision.detail else '""'
+        if not self._prefix:
+            static = "".join(
+                f"{quoted(name)}: {json.dumps(value)}, " for name, value in static_fields().items()
+            )
+            self._prefix = f'{{{static}"logger_name": "decision", "granted": '
+        return (
+            f'{self._prefix}{"true" if outcome == "granted" else "false"}, "reason": "{reason}", '
+            f'"detail": {detail}, "route": {quoted(decision.route)}, "method": "{decision.method}", '
+            f'"status": {decision.status}, "role": "{decision.role}", '
+            f'"operator": {quoted(decision.operator_id)}, "request_id": "{decision.request_id}", '
+            f'"ray": "{decision.ray_id}", "ms": {decision.seconds * 1000:.2f}, '
+            f'"event": "decision", "level": "info", "timestamp": "{self._timestamp()}"}}'
         )
+
+    def _timestamp(self) -> str:
+        return self._clock.now().isoformat().replace("+00:00", "Z")

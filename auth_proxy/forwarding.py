@@ -4,44 +4,48 @@ It believes no word of a peer that is not a configured proxy (mistake 5 of other
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Mapping
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Headers = tuple[tuple[str, str], ...]
 
 
 def forwarding_headers(
-    inbound_headers: Headers, peer: str, host: str, *, scheme: str, trusted: Iterable[Network]
+    inbound_headers: Headers, peer: str, host: str, *, scheme: str, trusted: tuple[Network, ...]
 ) -> Headers:
     """X-Forwarded-* as the sidecar itself can vouch for them.
 
     What a client says of its own address counts only when the peer is a configured proxy.
     """
-    proto = scheme
-    if _is_in(peer, trusted):
+    proto, client = scheme, peer
+    if is_in(peer, trusted):
         sent = {name.lower(): value for name, value in inbound_headers}
+        client = _told(sent, trusted) or peer
         if sent.get("x-forwarded-proto") in ("http", "https"):
             proto = sent["x-forwarded-proto"]
-    client = client_address(inbound_headers, peer, trusted)
     return (("X-Forwarded-For", client), ("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host))
 
 
-def client_address(inbound_headers: Headers, peer: str, trusted: Iterable[Network]) -> str:
+def client_address(inbound_headers: Headers, peer: str, trusted: tuple[Network, ...]) -> str:
     """Where the request came from: the peer, or what a configured proxy says of its own."""
-    if not _is_in(peer, trusted):
+    if not is_in(peer, trusted):
         return peer
-    sent = {name.lower(): value for name, value in inbound_headers}
+    return _told({name.lower(): value for name, value in inbound_headers}, trusted) or peer
+
+
+def _told(sent: Mapping[str, str], trusted: tuple[Network, ...]) -> str:
     chain = [part.strip() for part in sent.get("x-forwarded-for", "").split(",")]
-    return _address(sent.get("cf-connecting-ip", "")) or _client_of(chain, trusted) or peer
+    return _address(sent.get("cf-connecting-ip", "")) or _client_of(chain, trusted)
 
 
-def _client_of(chain: list[str], trusted: Iterable[Network]) -> str:
+def _client_of(chain: list[str], trusted: tuple[Network, ...]) -> str:
     """The last address that no trusted proxy of ours added: everything left of it can be invented."""
     for part in reversed(chain):
         address = _address(part)
         if not address:
             return ""
-        if not _is_in(address, trusted):
+        if not is_in(address, trusted):
             return address
     return ""
 
@@ -55,7 +59,10 @@ def _address(text: str) -> str:
         return ""
 
 
-def _is_in(peer: str, networks: Iterable[Network]) -> bool:
+# Peers are few: proxies and tunnels of ours. The bound is for those who connect from everywhere.
+@lru_cache(maxsize=1024)
+def is_in(peer: str, networks: tuple[Network, ...]) -> bool:
+    """Whether the address of a peer lies in one of the networks; a peer without an address never does."""
     try:
         address = ipaddress.ip_address(peer)
     except ValueError:

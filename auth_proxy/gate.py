@@ -6,7 +6,7 @@ failure to decide is a refusal.
 
 import asyncio
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -24,6 +24,7 @@ from auth_proxy.refusal_rendering import Reader, prefers_page, render
 from auth_proxy.refusals import AUDITED, Reason, Refusal
 from auth_proxy.roster.source import Denials, Denied
 from auth_proxy.routes import BOOT_EXCHANGE
+from auth_proxy.transport.unread import read_a_little
 from service_kit.clock import Clock
 from service_kit.ids import IdFactory
 from service_kit.telemetry.logging import get_logger
@@ -32,8 +33,6 @@ _RAY: Final = re.compile(r"[0-9a-f]{16}(-[A-Z]{3})?")
 _NO_ROUTE: Final = "-"
 _CLIENT_LEFT: Final = 499
 """In the log only: the client left before it had an answer."""
-_MOST_UNREAD_BYTES: Final = 64 * 1024
-_UNREAD_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
 
@@ -119,17 +118,25 @@ class Gate:
             response = await self._refuse(refusal, request, request_id, is_proven=is_proven)
         finally:
             seconds = self._clock.monotonic() - started
-            decision = _decision(request, signed, refusal, request_id=request_id, status=status)
-            is_abandoned = signed is None and refusal is None
-            self._log.record(replace(decision, seconds=seconds, is_abandoned=is_abandoned))
+            self._log.record(
+                _decision(request, signed, refusal, request_id=request_id, status=status, seconds=seconds)
+            )
         return response
 
     def refuse_unparsed(self, refusal: Refusal) -> web.StreamResponse:
         """The answer to bytes that are no request."""
         request_id = self._ids.new("req")
         response = render(refusal, request_id, Reader(), method="")
-        decision = Decision(request_id, "-", _NO_ROUTE, reason=refusal.reason, detail=refusal.detail)
-        self._log.record(replace(decision, status=response.status))
+        self._log.record(
+            Decision(
+                request_id,
+                "-",
+                _NO_ROUTE,
+                reason=refusal.reason,
+                detail=refusal.detail,
+                status=response.status,
+            )
+        )
         return response
 
     async def _refuse(
@@ -150,7 +157,7 @@ class Gate:
             response.force_close()
             await response.prepare(request)
             await response.write_eof()
-            await _read_a_little(request)
+            await read_a_little(request)
         return response
 
     def _reader(self, request: web.BaseRequest) -> Reader:
@@ -191,33 +198,32 @@ def _decision(
     *,
     request_id: str,
     status: int,
+    seconds: float,
 ) -> Decision:
     """What the log says of a request: as much as is proven, and nothing that the client chose."""
-    decision = Decision(
+    method = request.method if request.method in METHODS else "-"
+    grant = None if signed is None else signed.grant
+    operator = None if grant is None else grant.operator
+    route, role, operator_id = _NO_ROUTE, "", ""
+    if grant is not None:
+        route = grant.route.name
+    elif refusal is not None:
+        route, role, operator_id = refusal.route or _NO_ROUTE, refusal.role, refusal.operator_id
+    if operator is not None:
+        role, operator_id = operator.role.value, operator.id
+    return Decision(
         request_id=request_id,
-        method=request.method if request.method in METHODS else "-",
-        route=_NO_ROUTE,
+        method=method,
+        route=route,
+        seconds=seconds,
+        reason=None if refusal is None else refusal.reason,
+        detail="" if refusal is None else refusal.detail,
         status=status,
+        role=role,
+        operator_id=operator_id,
         ray_id=_ray(request),
-    )
-    if refusal is not None:
-        decision = replace(
-            decision,
-            reason=refusal.reason,
-            detail=refusal.detail,
-            route=refusal.route or _NO_ROUTE,
-            role=refusal.role,
-            operator_id=refusal.operator_id,
-        )
-    if signed is None:
-        return decision
-    grant = signed.grant
-    return replace(
-        decision,
-        route=grant.route.name,
-        role=grant.operator.role.value if grant.operator else "",
-        operator_id=grant.operator.id if grant.operator else "",
-        dropped_headers=grant.person.screened.dropped,
+        dropped_headers=0 if grant is None else grant.person.screened.dropped,
+        is_abandoned=grant is None and refusal is None,
     )
 
 
@@ -251,14 +257,3 @@ def _send_continue(request: web.BaseRequest) -> None:
     """Only now: a client that waits for this line has sent no byte of a body that may be refused."""
     if request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-async def _read_a_little(request: web.BaseRequest) -> None:
-    """Read a bounded rest of a refused body, so that the refusal is not lost in a reset connection."""
-    read = 0
-    try:
-        async with asyncio.timeout(_UNREAD_SECONDS):
-            while read < _MOST_UNREAD_BYTES and not request.content.at_eof():
-                read += len(await request.content.readany())
-    except (TimeoutError, OSError, web.RequestPayloadError):
-        return

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from auth_proxy.access.key_set import RemoteKeySet
 from auth_proxy.roster.feed import FeedRoster
 from service_kit.identity.signing import IdentitySigner, SigningError, Subject
-from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
+from service_kit.web.ops import MetricsPage, Readiness, ReadinessCheck, ops_app
 
 _MAX_AGE_SECONDS = 30
 
@@ -23,7 +23,11 @@ class _Jwks(Protocol):
 
 
 def build_ops_app(
-    registry: CollectorRegistry, checks: list[ReadinessCheck], signer: _Jwks
+    registry: CollectorRegistry,
+    checks: list[ReadinessCheck],
+    signer: _Jwks,
+    *,
+    page: MetricsPage | None = None,
 ) -> web.Application:
     """`/livez`, `/readyz`, `/metrics` and `/.well-known/jwks.json`."""
 
@@ -35,7 +39,7 @@ def build_ops_app(
             return web.Response(status=304, headers=headers)
         return web.Response(body=body, content_type="application/jwk-set+json", headers=headers)
 
-    app = ops_app(registry, checks)
+    app = ops_app(registry, checks, page=page)
     app.router.add_get("/.well-known/jwks.json", jwks)
     return app
 
@@ -58,6 +62,21 @@ def roster_check(roster: FeedRoster) -> ReadinessCheck:
         if roster.is_fresh:
             return Readiness("roster", ready=True, detail=f"version {roster.version}")
         return Readiness("roster", ready=False, detail="the admin service does not confirm the operator list")
+
+    return check
+
+
+class _Followed(Protocol):
+    @property
+    def is_stale(self) -> bool: ...
+
+
+def routes_check(routes: _Followed) -> ReadinessCheck:
+    """Ready also while the route file is refused: the last good one serves, and the detail says so."""
+
+    async def check() -> Readiness:
+        stale = "the file is refused; the last good one serves"
+        return Readiness("routes", ready=True, detail=stale if routes.is_stale else "as in the file")
 
     return check
 

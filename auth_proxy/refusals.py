@@ -71,6 +71,11 @@ class Reason(StrEnum):
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
     FILE_NOT_FOUND = "file_not_found"
+    # forward-auth
+    PROXY_UNTRUSTED = "proxy_untrusted"
+    PROXY_WORDS_AMBIGUOUS = "proxy_words_ambiguous"
+    TARGET_NOT_CANONICAL = "target_not_canonical"
+    HEADER_PASSED_ON = "header_passed_on"
     # the process itself
     MISCONFIGURED = "misconfigured"
     INTERNAL_ERROR = "internal_error"
@@ -333,6 +338,22 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "Not found",
         "The frontend's folder holds no file for this path.",
         "Check the address.",
+    ),
+    Reason.PROXY_UNTRUSTED: Answer(
+        403,
+        "PROXY_UNTRUSTED",
+        "Proxy not trusted",
+        "Who asked for a forward-auth answer is no proxy that AUTH_PROXY_TRUSTED_PROXIES names.",
+        "Name the address of the proxy there. Nobody else has reason to ask.",
+    ),
+    Reason.PROXY_WORDS_AMBIGUOUS: _bad_shape(
+        "What the proxy says of the request is missing, doubled, in an alias spelling, or comes with a body."
+    ),
+    Reason.TARGET_NOT_CANONICAL: _bad_shape(
+        "The proxy would forward the path or query in another spelling than the one that was decided on."
+    ),
+    Reason.HEADER_PASSED_ON: _bad_shape(
+        "The proxy would pass on a header that changes what the request means, and that the sidecar drops."
     ),
     Reason.MISCONFIGURED: Answer(
         500,

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from auth_proxy.destinations import DestinationSetting
+from auth_proxy.destinations import UpstreamSetting
 from auth_proxy.route_file import RouteFile, RouteFileSetting, panel_clashes
 from service_kit.email_address import normalise_email
 from service_kit.identity.model import Role
@@ -23,11 +23,14 @@ from service_kit.settings import (
     SettingProblem,
     SettingsError,
     load_settings,
+    renewed,
 )
 from service_kit.web.service_url import ServiceUrlSetting
 
 MOST_LEEWAY_SECONDS: Final = 120
+MOST_WORKERS: Final = 64
 _ACCESS_DOMAIN: Final = "cloudflareaccess.com"
+FORWARD_AUTH_PROXIES: Final = frozenset({"nginx", "traefik", "caddy", "envoy"})
 _HTTPS_PORT: Final = 443
 _STAND_INS: Final = {"ADMIN_HOST": "stand-in.invalid", "CF_ACCESS_AUD": "-", "INTERNAL_SIGNING_KEY_FILE": "-"}
 
@@ -70,8 +73,9 @@ class ProxySettings(ServiceSettings):
     ops_listen: ListenAddress = Field(
         default=Listen("127.0.0.1", 9090), validation_alias="AUTH_PROXY_OPS_LISTEN"
     )
-    workers: Literal["1"] = Field(default="1", validation_alias="AUTH_PROXY_WORKERS")
+    workers: int = Field(default=1, ge=1, le=MOST_WORKERS, validation_alias="AUTH_PROXY_WORKERS")
     trusted_proxies: CommaList = Field(default=(), validation_alias="AUTH_PROXY_TRUSTED_PROXIES")
+    forward_auth: LowerCommaList = Field(default=(), validation_alias="AUTH_PROXY_FORWARD_AUTH")
     max_body_bytes: int = Field(default=100 * 1024 * 1024, gt=0, validation_alias="AUTH_PROXY_MAX_BODY")
     body_idle_seconds: float = Field(
         default=30, gt=0, le=600, validation_alias="AUTH_PROXY_BODY_IDLE_SECONDS"
@@ -87,7 +91,7 @@ class ProxySettings(ServiceSettings):
     )
     websockets_per_person: int = Field(default=100, gt=0, validation_alias="AUTH_PROXY_WEBSOCKETS_PER_PERSON")
     route_file: RouteFileSetting | None = Field(default=None, validation_alias="AUTH_PROXY_CONFIG")
-    upstream: DestinationSetting | None = Field(default=None, validation_alias="AUTH_PROXY_UPSTREAM")
+    upstream: UpstreamSetting | None = Field(default=None, validation_alias="AUTH_PROXY_UPSTREAM")
     roster: str = Field(default="", validation_alias="AUTH_PROXY_ROSTER")
     roster_max_staleness: float = Field(default=3.0, gt=0, le=60, validation_alias="ROSTER_MAX_STALENESS")
     admin_service: ServiceUrlSetting | None = Field(default=None, validation_alias="ADMIN_SERVICE_URL")
@@ -101,6 +105,7 @@ class ProxySettings(ServiceSettings):
         default="unsafe", validation_alias="INTERNAL_IDENTITY_BINDING"
     )
     drain_seconds: float = Field(default=30, ge=0, validation_alias="AUTH_PROXY_DRAIN_SECONDS")
+    lame_duck_seconds: float = Field(default=0, ge=0, le=600, validation_alias="AUTH_PROXY_LAME_DUCK_SECONDS")
 
     @property
     def is_development(self) -> bool:
@@ -186,8 +191,24 @@ def load_proxy_settings(environ: Mapping[str, str]) -> ProxySettings:
     return settings
 
 
+def with_routes_reread(settings: ProxySettings, path: Path) -> ProxySettings:
+    """The same settings with the route file as it is now; the environment is not asked again.
+
+    Raises SettingsError with every problem for which a start with this file would be refused.
+    """
+    found = renewed(settings, {"AUTH_PROXY_CONFIG": str(path)})
+    if problems := _rule_problems(found):
+        raise SettingsError(problems)
+    return found
+
+
 def _rule_problems(settings: ProxySettings) -> list[SettingProblem]:
-    return [*_access_problems(settings), *_dev_problems(settings), *_target_problems(settings)]
+    return [
+        *_access_problems(settings),
+        *_dev_problems(settings),
+        *_target_problems(settings),
+        *_forward_auth_problems(settings),
+    ]
 
 
 def _further_problems(environ: Mapping[str, str], error: SettingsError) -> list[SettingProblem]:
@@ -309,6 +330,24 @@ def _config_problems(settings: ProxySettings) -> Iterator[SettingProblem]:
     if settings.admin_service is not None:
         for clash in panel_clashes(config):
             yield SettingProblem("AUTH_PROXY_CONFIG", clash)
+
+
+def _forward_auth_problems(settings: ProxySettings) -> Iterator[SettingProblem]:
+    if not settings.forward_auth:
+        return
+    if not set(settings.forward_auth) <= FORWARD_AUTH_PROXIES:
+        known = ", ".join(sorted(FORWARD_AUTH_PROXIES))
+        yield SettingProblem("AUTH_PROXY_FORWARD_AUTH", f"knows only {known}")
+    if not settings.trusted_proxies:
+        message = "needs the addresses of the proxies that may ask"
+        yield SettingProblem("AUTH_PROXY_FORWARD_AUTH / AUTH_PROXY_TRUSTED_PROXIES", message)
+    if settings.ops_listen.path:
+        message = "forward-auth needs a port: a socket file does not tell who asks"
+        yield SettingProblem("AUTH_PROXY_OPS_LISTEN", message)
+    if settings.dev_gate_is_open:
+        # The proxy may listen for everybody, and the development gate lets everybody in.
+        message = "must be unset while the development gate is open"
+        yield SettingProblem("AUTH_PROXY_FORWARD_AUTH", message)
 
 
 def _roster_problems(settings: ProxySettings) -> Iterator[SettingProblem]:

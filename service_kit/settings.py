@@ -63,6 +63,24 @@ def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
         chosen = next((name for name in names if name in given), None)
         if chosen is not None:
             values[names[0]] = given[chosen]
+    return _validated(kind, values, problems)
+
+
+def renewed(settings: S, changes: Mapping[str, object]) -> S:
+    """The same settings with other values for some variables, validated as a whole once more.
+
+    Raises SettingsError with all problems. What was left to its default is left to it again.
+    """
+    kind = type(settings)
+    given = {
+        names[0]: getattr(settings, field)
+        for field, names in variables(kind).items()
+        if field in settings.model_fields_set
+    }
+    return _validated(kind, {**given, **changes}, [])
+
+
+def _validated(kind: type[S], values: Mapping[str, object], problems: list[SettingProblem]) -> S:
     try:
         settings = kind.model_validate(values)
     except ValidationError as error:

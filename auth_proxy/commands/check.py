@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from auth_proxy.commands.keys import states_of
 from auth_proxy.commands.report import Report, columns, listed
-from auth_proxy.composition.routes import effective_routes
+from auth_proxy.composition.routes import effective_routes, servers_of
 from auth_proxy.roster.file import load_operators
 from auth_proxy.routes import ANY_METHOD, Route
 from auth_proxy.settings import ProxySettings
@@ -90,11 +90,13 @@ def _rank(route: Route) -> tuple[int, int, bool, bool, str]:
 
 
 def _route(route: Route, settings: ProxySettings) -> dict[str, Any]:
+    servers = servers_of(settings).get(route.target)
     return {
         "route": route.name,
         "methods": "all" if route.methods == ANY_METHOD else " ".join(sorted(route.methods)),
         "needs": route.needs,
         "target": route.target,
+        "servers": [str(address) for address in servers.addresses] if servers else [],
         "audience": route.identity_audience,
         "delegation": route.delegate_to.value if route.delegate_to else None,
         "exact": route.exact,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from auth_proxy.commands.live import fresh_signer, operators_now, team_keys
 from auth_proxy.commands.report import Report, listed
 from auth_proxy.commands.token_claims import UnverifiedToken, judge_token
-from auth_proxy.composition.decision import pipeline_of
+from auth_proxy.composition.decision import lasting_of, pipeline_of
 from auth_proxy.destinations import Destination, StaticFolder
 from auth_proxy.gate import Pipeline
 from auth_proxy.header_names import ASSERTION_NAME
@@ -87,7 +87,7 @@ async def _pipeline(settings: ProxySettings, question: Question, clock: Clock) -
         signer = fresh_signer(settings, clock)
         keys = await stack.enter_async_context(team_keys(settings, clock, question.jwks))
         operators = await stack.enter_async_context(operators_now(settings, signer, clock))
-        yield pipeline_of(settings, keys, operators, signer, clock)
+        yield pipeline_of(settings, lasting_of(settings, keys, operators, signer, clock))
 
 
 async def _judge_target(signed: SignedGrant, settings: ProxySettings) -> None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from auth_proxy.access.key_set import KeySet
@@ -22,11 +23,27 @@ from service_kit.identity.keys import SigningKey
 from service_kit.identity.signing import IdentitySigner
 
 
-def pipeline_of(
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What decides the same whatever the routes are, with all that it remembers of tokens and people."""
+
+    verifier: AccessVerifier
+    operators: Operators
+    voucher: Voucher
+    clock: Clock
+
+
+def lasting_of(
     settings: ProxySettings, keys: KeySet, operators: Operators, signer: IdentitySigner, clock: Clock
-) -> Pipeline:
+) -> Lasting:
+    policy = VerifierPolicy(issuer=settings.issuer_url, leeway_seconds=settings.leeway_seconds)
+    voucher = Voucher(signer, clock, binding=settings.identity_binding)
+    return Lasting(AccessVerifier(policy, keys, clock), operators, voucher, clock)
+
+
+def pipeline_of(settings: ProxySettings, lasting: Lasting) -> Pipeline:
     """Every step of a decision; `explain` decides with the same ones."""
-    routes = effective_routes(settings)
+    routes, operators = effective_routes(settings), lasting.operators
     return Pipeline(
         admit_policy=AdmitPolicy(
             hosts=frozenset(settings.admin_hosts),
@@ -39,7 +56,7 @@ def pipeline_of(
             scheme=_scheme(settings),
             trusted=_trusted(settings),
         ),
-        authenticator=_authenticator(settings, keys, clock),
+        authenticator=_authenticator(settings, lasting),
         accepted_types=frozenset(settings.token_types),
         authorizer=Authorizer(
             routes=RouteTable(routes),
@@ -48,7 +65,7 @@ def pipeline_of(
             activity=operators.activity,
             origins=settings.origins_by_host,
         ),
-        voucher=Voucher(signer, clock, binding=settings.identity_binding),
+        voucher=lasting.voucher,
         is_misconfigured=settings.is_misconfigured,
     )
 
@@ -61,13 +78,10 @@ def signer_of(
     return IdentitySigner(keys, clock, issuer=settings.issuer, lead=lead)
 
 
-def _authenticator(
-    settings: ProxySettings, keys: KeySet, clock: Clock
-) -> Authenticator | InsecureDevAuthenticator:
+def _authenticator(settings: ProxySettings, lasting: Lasting) -> Authenticator | InsecureDevAuthenticator:
     if settings.dev_gate_is_open:
-        return InsecureDevAuthenticator(settings.dev_email, clock)
-    policy = VerifierPolicy(issuer=settings.issuer_url, leeway_seconds=settings.leeway_seconds)
-    return Authenticator(AccessVerifier(policy, keys, clock), settings.audiences_by_host)
+        return InsecureDevAuthenticator(settings.dev_email, lasting.clock)
+    return Authenticator(lasting.verifier, settings.audiences_by_host)
 
 
 def _trusted(settings: ProxySettings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from auth_proxy.destinations import Destination
+from auth_proxy.destinations import Destination, Servers
 from auth_proxy.routes import (
     BUILT_IN,
     ON_EVERY_HOST,
@@ -37,14 +37,20 @@ def effective_routes(settings: ProxySettings) -> tuple[Route, ...]:
 def destinations_of(settings: ProxySettings) -> dict[str, Destination]:
     """Every destination, by the target that routes name it with."""
     named = {
-        Target.ADMIN: settings.admin_service,
-        Target.TENANT: settings.tenant_service,
+        Target.ADMIN: _one(settings.admin_service),
+        Target.TENANT: _one(settings.tenant_service),
         Target.FRONTEND: settings.upstream,
     }
     set_ones = {target.value: destination for target, destination in named.items() if destination is not None}
     return {**settings.config.destinations, **set_ones}
 
 
-def urls_of(settings: ProxySettings) -> dict[str, ServiceUrl]:
+def servers_of(settings: ProxySettings) -> dict[str, Servers]:
     """The servers among the destinations."""
-    return {target: url for target, url in destinations_of(settings).items() if isinstance(url, ServiceUrl)}
+    return {
+        target: found for target, found in destinations_of(settings).items() if isinstance(found, Servers)
+    }
+
+
+def _one(service: ServiceUrl | None) -> Servers | None:
+    return None if service is None else Servers((service,))

@@ -7,11 +7,12 @@ unreserved characters is undone once, so that decision and upstream see the same
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from auth_proxy.forwarding import Headers
-from auth_proxy.header_names import letters
+from auth_proxy.header_names import facts_of, name_of
 from auth_proxy.pipeline.exchange import ENCODED_SLASH, Inbound, RawRequest
 from auth_proxy.refusals import Reason, Refusal
 
@@ -22,12 +23,12 @@ _PATH: Final = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@%/\[\]]*")
 _QUERY: Final = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/?\[\]|^`{}\"<>\\]*")
 _ESCAPE: Final = re.compile(r"%(..?)?")
 _HEX_PAIR: Final = re.compile(r"[0-9A-Fa-f]{2}")
-_HEADER_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_VALUE_BYTES: Final = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 # "\", "%", "." and every control character change meaning when somebody decodes once more. "/" does too,
 # and has a rule of its own below.
 _FORBIDDEN_BYTES: Final = frozenset({0x5C, 0x25, 0x7F, 0x2E, 0x3B, *range(0x20)})
+_HOST_LENGTH: Final = len("host")
 _HTTP_1_0: Final = (1, 0)
 _HTTP_1_1: Final = (1, 1)
 
@@ -52,7 +53,8 @@ def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
     headers = _headers(raw)
     _check_method_and_version(raw)
     path, target = _target(raw.target, host, encoded_slashes=policy.encoded_slashes)
-    length, chunked = _framing(raw, headers, policy)
+    framing = tuple(item for item in headers if facts_of(item[0]).frames)
+    length, chunked = _framing(raw, framing, policy) if framing else (None, False)
     return Inbound(
         method=raw.method,
         host=host,
@@ -62,7 +64,7 @@ def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
         peer=raw.peer,
         has_body=chunked or bool(length),
         content_length=length,
-        expects_continue=_expects_continue(headers, raw.version),
+        expects_continue=bool(framing) and _expects_continue(framing, raw.version),
         request_id=raw.request_id,
     )
 
@@ -70,7 +72,11 @@ def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
 def _host(raw: RawRequest, policy: AdmitPolicy) -> str:
     """R-040: a foreign host learns nothing, not even that something is wrong with its request."""
     # Bytes, not text: str.strip() takes a no-break space for a space and would let a foreign host in.
-    given = [value.strip(b" \t").lower() for name, value in raw.headers if name.lower() == b"host"]
+    given = [
+        value.strip(b" \t").lower()
+        for name, value in raw.headers
+        if len(name) == _HOST_LENGTH and name.lower() == b"host"
+    ]
     if not given or (host := given[0].decode("latin-1")) not in policy.hosts:
         raise Refusal(Reason.HOST_UNKNOWN)
     if len(given) > 1:
@@ -81,18 +87,23 @@ def _host(raw: RawRequest, policy: AdmitPolicy) -> str:
 def _check_sizes(raw: RawRequest, policy: AdmitPolicy) -> None:
     if len(raw.target) > policy.most_target_bytes:
         raise Refusal(Reason.URI_TOO_LONG)
-    size = sum(len(name) + len(value) + 4 for name, value in raw.headers)
+    size = sum(map(len, chain.from_iterable(raw.headers))) + 4 * len(raw.headers)
     if len(raw.headers) > policy.most_headers or size > policy.most_header_bytes:
         raise Refusal(Reason.HEADERS_TOO_LARGE)
 
 
 def _headers(raw: RawRequest) -> Headers:
+    # All values in one look: it takes a tenth of the time of fifteen.
+    everything = b"".join([value for _, value in raw.headers])
+    if everything.translate(None, _VALUE_BYTES):
+        raise Refusal(Reason.HEADER_MALFORMED)
     headers = []
     for name, value in raw.headers:
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+        text = name_of(name)
+        if text is None:
             raise Refusal(Reason.HEADER_MALFORMED)
         try:
-            headers.append((name.decode("ascii"), value.decode("utf-8").strip(" \t")))
+            headers.append((text, value.decode().strip(" \t")))
         except UnicodeDecodeError as error:
             raise Refusal(Reason.HEADER_MALFORMED, "a value is not UTF-8") from error
     return tuple(headers)
@@ -106,13 +117,8 @@ def _check_method_and_version(raw: RawRequest) -> None:
 
 
 def _target(target: str, host: str, *, encoded_slashes: bool) -> tuple[str, str]:
-    for scheme in ("http://", "https://"):
-        # RFC 9112 3.2.2: an absolute-form target is allowed, but it must not name another host.
-        if target[: len(scheme)].lower() == scheme:
-            authority, slash, rest = target[len(scheme) :].partition("/")
-            if authority.lower() != host:
-                raise Refusal(Reason.HOST_AMBIGUOUS, "absolute form names another host")
-            target = slash + rest or "/"
+    if not target.startswith("/"):
+        target = _origin_form(target, host)
     path, mark, query = target.partition("?")
     if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
         raise Refusal(Reason.PATH_AMBIGUOUS, "characters")
@@ -122,7 +128,20 @@ def _target(target: str, host: str, *, encoded_slashes: bool) -> tuple[str, str]
     return canonical, canonical + mark + query if query else canonical
 
 
+def _origin_form(target: str, host: str) -> str:
+    """RFC 9112 3.2.2: an absolute-form target is allowed, but it must not name another host."""
+    for scheme in ("http://", "https://"):
+        if target[: len(scheme)].lower() == scheme:
+            authority, slash, rest = target[len(scheme) :].partition("/")
+            if authority.lower() != host:
+                raise Refusal(Reason.HOST_AMBIGUOUS, "absolute form names another host")
+            return slash + rest or "/"
+    return target
+
+
 def _canonical_path(path: str, *, encoded_slashes: bool) -> str:
+    if "%" not in path and "//" not in path and "/." not in path:
+        return path  # nothing to undo, and nothing to misread
     canonical = _ESCAPE.sub(_decode_unreserved, path)
     # Judged as the most eager decoder would read it, also where an encoded slash is allowed.
     eager = canonical.replace(ENCODED_SLASH, "/")
@@ -150,6 +169,8 @@ def _decode_unreserved(escape: re.Match[str]) -> str:
 
 
 def _check_escapes(query: str) -> None:
+    if "%" not in query:
+        return
     for escape in _ESCAPE.finditer(query):
         if not _HEX_PAIR.fullmatch(escape.group(1) or ""):
             raise Refusal(Reason.PATH_AMBIGUOUS, "broken escape in the query")
@@ -157,7 +178,7 @@ def _check_escapes(query: str) -> None:
 
 def _framing(raw: RawRequest, headers: Headers, policy: AdmitPolicy) -> tuple[int | None, bool]:
     """Content-Length and whether the body is chunked; anything that could be read twice is refused."""
-    folded = [(letters(name), name.lower(), value) for name, value in headers]
+    folded = [(facts_of(name).folded, name.lower(), value) for name, value in headers]
     lengths = [value for fold, _, value in folded if fold == "contentlength"]
     codings = [value for fold, _, value in folded if fold == "transferencoding"]
     plain = {"contentlength": "content-length", "transferencoding": "transfer-encoding"}

@@ -4,7 +4,7 @@ The roster is asked on every request (R-064); nothing about a person is remember
 address is never a key: who presents a known address with another subject is refused (R-060).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from auth_proxy.forwarding import Headers
@@ -80,6 +80,8 @@ class Standing:
     roster: Roster
     clock: Clock
     leeway_seconds: int
+    route_now: Callable[[Grant], Route]
+    """The route that the same request would have now; raises Refusal where it would have none."""
 
     def still_stands(self, grant: Grant) -> Reason | None:
         """Why the grant would be refused now; None while it holds.
@@ -91,10 +93,13 @@ class Standing:
             return Reason.TOKEN_EXPIRED
         granted = grant.operator
         try:
+            route = self.route_now(grant)
+            if grant.person.screened.upgrade is not None and not route.websocket:
+                return Reason.UPGRADE_NOT_ALLOWED
             operator = self.roster.find(grant.person.sub, grant.person.email)
-            if operator is None and granted is not None:
+            if operator is None and (granted is not None or route.requirement is not Requirement.PERSON):
                 return Reason.ENROLLMENT_REQUIRED
-            _check_standing(operator, grant.route)
+            _check_standing(operator, route)
         except Refusal as refusal:
             return refusal.reason
         changed = granted is not None and operator is not None and granted.role is not operator.role

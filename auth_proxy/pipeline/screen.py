@@ -5,7 +5,7 @@ Hop-by-hop headers are dropped before identity headers are added, never after, s
 `Connection: X-Internal-Identity` can remove nothing of ours (attacks.md section 3).
 """
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from auth_proxy.header_names import (
     TOKEN_COOKIE,
     UNTOUCHABLE,
     HeaderKind,
-    kind_of,
+    facts_of,
     letters,
 )
 from auth_proxy.pipeline.exchange import Inbound, Screened
@@ -38,22 +38,27 @@ class ScreenPolicy:
 
 def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
     """What may go on, and the credentials taken out of it. Raises Refusal."""
-    nominated = _nominated(inbound.headers)
     found: dict[HeaderKind, str] = {}
     forwardable: list[tuple[str, str]] = []
+    read: list[tuple[str, str]] = []
     dropped = 0
-    for name, value in inbound.headers:
-        folded = letters(name)
-        kind = HeaderKind.IDENTITY if folded in policy.reserved else kind_of(folded)
-        if kind is HeaderKind.INTERNAL:
+    reserved = policy.reserved
+    for item in inbound.headers:
+        facts = facts_of(item[0])
+        if facts.is_read:
+            read.append(item)
+        kind = HeaderKind.IDENTITY if facts.folded in reserved else facts.kind
+        if kind is HeaderKind.ORDINARY:
+            forwardable.append(item)
+        elif kind is HeaderKind.INTERNAL:
             raise Refusal(Reason.IDENTITY_HEADER_SPOOFED)
-        if kind in EXACT_NAMES:
-            _take(found, kind, name, value)
+        elif kind in EXACT_NAMES:
+            _take(found, kind, *item)
         elif kind is HeaderKind.IDENTITY:
             dropped += 1
-        elif kind is HeaderKind.ORDINARY and folded not in nominated:
-            forwardable.append((name, value))
-    _check_singular(inbound.headers)
+    _check_singular(read)
+    if nominated := _nominated(read):
+        forwardable = [item for item in forwardable if facts_of(item[0]).folded not in nominated]
     cookie_tokens, kept = _screen_cookies(forwardable)
     token = found.get(HeaderKind.ASSERTION)
     if token is None and policy.allow_cookie:
@@ -67,9 +72,9 @@ def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
         token=token,
         claimed_email=found.get(HeaderKind.CLAIMED_EMAIL),
         enrollment_token=found.get(HeaderKind.ENROLLMENT),
-        origin=_first(inbound.headers, "origin"),
-        fetch_site=_first(inbound.headers, "sec-fetch-site"),
-        upgrade=_upgrade(inbound.headers),
+        origin=_first(read, "origin"),
+        fetch_site=_first(read, "sec-fetch-site"),
+        upgrade=_upgrade(read),
         dropped=dropped,
     )
 
@@ -83,7 +88,7 @@ def _take(found: dict[HeaderKind, str], kind: HeaderKind, name: str, value: str)
     raise Refusal(Reason.CREDENTIAL_DUPLICATED)
 
 
-def _nominated(headers: Headers) -> frozenset[str]:
+def _nominated(headers: Sequence[tuple[str, str]]) -> frozenset[str]:
     """Folded names that Connection lists: for this hop only, except those that frame the request."""
     names = (
         letters(part)
@@ -94,9 +99,9 @@ def _nominated(headers: Headers) -> frozenset[str]:
     return frozenset(names) - UNTOUCHABLE
 
 
-def _check_singular(headers: Headers) -> None:
-    counts = Counter(letters(name) for name, _ in headers)
-    if any(counts[name] > 1 for name in _SINGULAR):
+def _check_singular(headers: Sequence[tuple[str, str]]) -> None:
+    names = [folded for name, _ in headers if (folded := facts_of(name).folded) in _SINGULAR]
+    if len(names) > len(set(names)):
         raise Refusal(Reason.CREDENTIAL_DUPLICATED, "a header that may come once came twice")
 
 
@@ -105,7 +110,7 @@ def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[list[str], Headers]
     tokens: list[str] = []
     kept = []
     for name, value in headers:
-        if name.lower() != "cookie":
+        if facts_of(name).folded != "cookie" or name.lower() != "cookie":
             kept.append((name, value))
             continue
         crumbs = [crumb.strip() for crumb in value.split(";")]
@@ -127,18 +132,20 @@ def _cookie_name(crumb: str) -> str:
     return crumb.partition("=")[0].strip().lower()
 
 
-def _first(headers: Headers, wanted: str) -> str | None:
+def _first(headers: Sequence[tuple[str, str]], wanted: str) -> str | None:
     return next((value for name, value in headers if name.lower() == wanted), None)
 
 
-def _upgrade(headers: Headers) -> str | None:
+def _upgrade(headers: Sequence[tuple[str, str]]) -> str | None:
     """The protocol asked for: `Connection` is a list, and only with `upgrade` in it does it count."""
+    asked = _first(headers, "upgrade")
+    if asked is None:
+        return None
     tokens = {
         part.strip().lower()
         for name, value in headers
         if name.lower() == "connection"
         for part in value.split(",")
     }
-    asked = _first(headers, "upgrade")
     # An empty Upgrade header counts too: the parser stops reading the body for it.
-    return asked.lower() if asked is not None and "upgrade" in tokens else None
+    return asked.lower() if "upgrade" in tokens else None

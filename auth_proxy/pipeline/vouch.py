@@ -4,8 +4,7 @@ A request that cannot be signed for is refused, never sent on without identity. 
 methods are used twice, for at most five seconds and only for the same person, role and roster.
 """
 
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from cachetools import TTLCache
 
@@ -36,8 +35,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
+class _Address(NamedTuple):
     """For whom a token is meant: its audience, and who may use it in the person's name."""
 
     audience: str
@@ -50,7 +48,7 @@ class Voucher:
     def __init__(self, signer: Signer, clock: Clock, *, binding: Literal["unsafe", "all"] = "unsafe") -> None:
         self._signer = signer
         self._bind_all = binding == "all"
-        self._reusable: TTLCache[tuple[Subject, _Address], str] = TTLCache(
+        self._reusable: TTLCache[tuple[object, ...], str] = TTLCache(
             _MOST_REUSED, REUSE_SECONDS, timer=clock.monotonic
         )
 
@@ -72,16 +70,16 @@ class Voucher:
     def _token(self, grant: Grant, address: _Address) -> str:
         screened = grant.person.screened
         method = screened.inbound.method
-        subject = _subject(grant)
         if self._bind_all or method not in SAFE_METHODS or screened.upgrade is not None:
             binding = RequestBinding(method, grant.forwarded_target)
             return self._signer.sign(
-                subject, audience=address.audience, binding=binding, delegate=address.delegate
+                _subject(grant), audience=address.audience, binding=binding, delegate=address.delegate
             )
-        token = self._reusable.get((subject, address))
+        key = _reuse_key(grant, address)
+        token = self._reusable.get(key)
         if token is None:
-            token = self._signer.sign(subject, audience=address.audience, delegate=address.delegate)
-            self._reusable[subject, address] = token
+            token = self._signer.sign(_subject(grant), audience=address.audience, delegate=address.delegate)
+            self._reusable[key] = token
         return token
 
 
@@ -104,6 +102,15 @@ def _field(grant: Grant, field: IdentityField) -> str:
     if not value.isprintable():  # a line break in a name would be a header of its own
         raise Refusal(Reason.CANNOT_VOUCH, f"{field.value} does not fit into a header")
     return value
+
+
+def _reuse_key(grant: Grant, address: _Address) -> tuple[object, ...]:
+    """Everything that the token would say: whatever differs here gets a token of its own."""
+    person, operator = grant.person, grant.operator
+    who = (person.sub, person.email, address.audience, address.delegate)
+    if operator is None:
+        return who
+    return (*who, operator.id, operator.name, operator.role, grant.roster_version)
 
 
 def _subject(grant: Grant) -> Subject:

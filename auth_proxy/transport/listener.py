@@ -17,6 +17,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.transport.connections import ConnectionPolicy, Connections, Shed, peer_of
+from auth_proxy.transport.transfer import Transfer
 
 GateHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 UnparsedHandler = Callable[[Refusal], web.StreamResponse]
@@ -31,6 +32,9 @@ _LIMITS: Final[dict[str, Any]] = {
     "auto_decompress": False,  # a proxy passes bytes on; a gzip bomb stays packed
     "access_log": None,
 }
+_WINDOW: Final = 256 * 1024
+"""Bytes that may wait for a client that does not read; a little more than one read from an upstream, so
+that an answer which the kernel takes at once never pauses anybody."""
 _LOOKS_PER_WAIT: Final = 4
 """How often a connection that cannot be written to is looked at within the time it is given."""
 
@@ -91,6 +95,7 @@ class _GateProtocol(RequestHandler):
         "_unparsed",
         "_unwritten",
         "_write_timer",
+        "transfer",
     )
 
     def __init__(self, server: GateServer, unparsed: UnparsedHandler) -> None:
@@ -106,6 +111,18 @@ class _GateProtocol(RequestHandler):
         self._stalled_since = 0.0
         self._unwritten = 0
         self._write_timer: asyncio.TimerHandle | None = None
+        self.transfer: Transfer | None = None
+        """What writes to the client now, past aiohttp's own writer."""
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the client has not read what was written to it."""
+        return self._paused
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the connection ends with the current answer."""
+        return self._close or self._force_close
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         socket = cast("asyncio.Transport", transport)
@@ -117,6 +134,7 @@ class _GateProtocol(RequestHandler):
             socket.abort()
             return
         self._peer, self._socket = peer, socket
+        socket.set_write_buffer_limits(high=_WINDOW)
         super().connection_made(transport)
         self._expect_head()
 
@@ -224,6 +242,13 @@ class _GateProtocol(RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._watch_writing()
+        if self.transfer is not None:
+            self.transfer.pause()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.transfer is not None:
+            self.transfer.resume()
 
     def _watch_writing(self) -> None:
         """From now on bytes must go out: what the client does not take, others wait for."""

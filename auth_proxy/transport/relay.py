@@ -1,32 +1,47 @@
-"""Forwarding a granted request and relaying the answer, both as streams.
+"""Leads granted requests to their upstreams: bodies in, answers out, both as streams.
 
-It buffers no body, follows no redirect, decodes nothing and sets no total time. An upstream that
-dies in the middle of its answer breaks the client's transfer visibly instead of ending it well; so
-does a grant that no longer holds.
+It buffers no body, follows no redirect, decodes nothing and sets no total time. The answer is relayed by
+a `Transfer`; this module adds what needs a task: the body of a request, and the wait for the end.
 """
 
 import asyncio
 import contextlib
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, cast
 
-import aiohttp
 from aiohttp import web
-from yarl import URL
+from aiohttp.abc import AbstractStreamWriter
 
 from auth_proxy.pipeline.exchange import SignedGrant
 from auth_proxy.refusals import Reason, Refusal
-from auth_proxy.transport.headers import client_headers, upstream_headers
+from auth_proxy.transport.request_head import request_head
 from auth_proxy.transport.standing import Watch
-from service_kit.web.service_url import ServiceUrl, open_session
+from auth_proxy.transport.transfer import RESPONSE_HEADER_SECONDS, Client, Done, Transfer
+from auth_proxy.transport.unread import read_a_little
+from auth_proxy.transport.upstream_connection import UpstreamConnection
+from auth_proxy.transport.upstream_pool import Upstream
 
-RESPONSE_HEADER_SECONDS: Final = 60.0
-CONNECT_SECONDS: Final = 5.0
-_BODILESS: Final = frozenset({204, 304})
-_FINAL_STATUSES: Final = range(200, 600)
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-"""What aiohttp lets in from an upstream, but rightly refuses to send (RFC 9110 section 5.5)."""
+_HTTP_1_1: Final = (1, 1)
+
+
+class AnsweringClient(Client, Protocol):
+    """A client's connection that can be told which transfer writes to it."""
+
+    transfer: Transfer | None
+
+
+class Sent(web.StreamResponse):
+    """An answer whose bytes are already on their way."""
+
+    def __init__(self, status: int, *, keeps_alive: bool) -> None:
+        super().__init__(status=status or 200)
+        self._keep_alive = keeps_alive
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write."""
 
 
 class Relay:
@@ -34,7 +49,7 @@ class Relay:
 
     def __init__(
         self,
-        upstreams: Mapping[str, ServiceUrl],
+        upstreams: Mapping[str, Upstream],
         watch: Watch,
         *,
         header_seconds: float = RESPONSE_HEADER_SECONDS,
@@ -48,72 +63,105 @@ class Relay:
         self._header_seconds = header_seconds
         self._idle_seconds = idle_seconds
         self._most_body_bytes = most_body_bytes
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
-
-    async def start(self) -> None:
-        self._sessions = {target: open_session(url, limit=0) for target, url in self._upstreams.items()}
-
-    async def close(self) -> None:
-        for session in self._sessions.values():
-            await session.close()
 
     async def forward(
         self, signed: SignedGrant, request: web.BaseRequest, request_id: str
     ) -> web.StreamResponse:
         """The upstream's answer, already sent. Raises Refusal while nothing has been sent yet."""
-        with self._watch.over(signed.grant, lambda reason: self._end(request, reason)):
-            async with await self._ask(signed, request, request_id) as upstream:
-                # 101 too: who asks for a websocket does not come here, so nobody asked for one.
-                if upstream.status not in _FINAL_STATUSES:
-                    raise Refusal(Reason.UPSTREAM_UNAVAILABLE, "no status of a final answer")
-                return await self._relay(upstream, signed, request, request_id)
-
-    def _end(self, request: web.BaseRequest, reason: Reason) -> None:
-        self._ended(reason)
-        _break(request)
-
-    async def _ask(
-        self, signed: SignedGrant, request: web.BaseRequest, request_id: str
-    ) -> aiohttp.ClientResponse:
-        target, timeouts = signed.grant.route.target, signed.grant.route.timeouts
-        inbound = signed.grant.person.screened.inbound
-        header_seconds = timeouts.response_header or self._header_seconds
-        # encoded=True: the bytes that were decided on are the bytes that go out.
-        url = URL(self._upstreams[target].base + signed.grant.forwarded_target, encoded=True)
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Every connection of the gate's listener is one: listener._GateProtocol.
+        client = cast("AnsweringClient", request.protocol)
+        transfer = self.transfer(
+            signed,
+            client,
+            request_id,
+            keeps_alive=request.keep_alive,
+            speaks_1_1=tuple(request.version) >= _HTTP_1_1,
+            done=lambda _transfer, refusal: _settle(over, refusal),
+        )
+        client.transfer = transfer
+        self._watch.opened.add(transfer)
         try:
-            async with asyncio.timeout(None if inbound.has_body else header_seconds) as deadline:
-                return await self._sessions[target].request(
-                    inbound.method,
-                    url,
-                    headers=upstream_headers(signed, request_id),
-                    data=self._upload(signed, request, deadline) if inbound.has_body else None,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect or CONNECT_SECONDS),
-                )
-        except TimeoutError as error:
-            raise Refusal(Reason.UPSTREAM_TIMEOUT) from error
-        except (aiohttp.ClientError, OSError) as error:
-            if isinstance(error.__cause__, Refusal):
-                raise error.__cause__ from None
-            raise Refusal(Reason.UPSTREAM_UNAVAILABLE, type(error).__name__) from error
+            await self._exchange(transfer, request, over)
+        finally:
+            client.transfer = None
+            self._watch.opened.discard(transfer)
+            transfer.abandon()
+        if not request.content.is_eof():  # the upstream did not wait for the end of the body
+            await read_a_little(request)
+        return Sent(transfer.status, keeps_alive=transfer.keeps_alive)
 
-    def _most_bytes(self, signed: SignedGrant) -> int:
-        own = signed.grant.route.most_body_bytes
-        return self._most_body_bytes if own is None else min(own, self._most_body_bytes)
+    def transfer(
+        self,
+        signed: SignedGrant,
+        client: Client,
+        request_id: str,
+        *,
+        keeps_alive: bool,
+        speaks_1_1: bool,
+        done: Done,
+    ) -> Transfer:
+        """A transfer that has not begun yet."""
+        route = signed.grant.route
+        return Transfer(
+            signed,
+            client,
+            self._upstreams[route.target],
+            request_id=request_id,
+            keeps_alive=keeps_alive,
+            speaks_1_1=speaks_1_1,
+            head=request_head(signed, request_id),
+            done=done,
+            ended=self._ended,
+            header_seconds=route.timeouts.response_header or self._header_seconds,
+        )
+
+    async def _exchange(
+        self, transfer: Transfer, request: web.BaseRequest, over: "asyncio.Future[None]"
+    ) -> None:
+        if not transfer.grant.person.screened.inbound.has_body:
+            transfer.start()
+            await over
+            return
+        connection = await transfer.open()
+        upload = asyncio.create_task(self._upload(transfer, connection, request))
+        try:
+            await over
+        finally:
+            upload.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await upload
 
     async def _upload(
-        self, signed: SignedGrant, request: web.BaseRequest, deadline: asyncio.Timeout
-    ) -> AsyncIterator[bytes]:
+        self, transfer: Transfer, connection: UpstreamConnection, request: web.BaseRequest
+    ) -> None:
         """The body as it comes: an upload takes what it takes, the wait for the answer begins after it."""
-        size, most_bytes = 0, self._most_bytes(signed)
+        try:
+            await self._copy_body(transfer, connection, request)
+        except Refusal as refusal:
+            transfer.refuse(refusal)
+        except ConnectionError:
+            return  # the upstream left, or answered before the end; the transfer knows
+        else:
+            connection.request_is_sent = True
+            transfer.expect_answer()
+
+    async def _copy_body(
+        self, transfer: Transfer, connection: UpstreamConnection, request: web.BaseRequest
+    ) -> None:
+        size, most_bytes = 0, self._most_bytes(transfer.signed)
+        in_chunks = transfer.grant.person.screened.inbound.content_length is None
         while chunk := await self._next_chunk(request):
             size += len(chunk)
             if size > most_bytes:  # a chunked body names no length that admit could judge
                 raise Refusal(Reason.BODY_TOO_LARGE)
-            yield chunk
-        with contextlib.suppress(RuntimeError):  # the upstream answered before the end
-            seconds = signed.grant.route.timeouts.response_header or self._header_seconds
-            deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+            await connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if in_chunks else chunk)
+        if in_chunks:
+            await connection.write(b"0\r\n\r\n")
+
+    def _most_bytes(self, signed: SignedGrant) -> int:
+        own = signed.grant.route.most_body_bytes
+        return self._most_body_bytes if own is None else min(own, self._most_body_bytes)
 
     async def _next_chunk(self, request: web.BaseRequest) -> bytes:
         """What came next of the body; empty at its end. A client that stops sending is not waited for."""
@@ -125,44 +173,11 @@ class Relay:
         except web.RequestPayloadError as error:
             raise Refusal(Reason.REQUEST_MALFORMED, "body") from error
 
-    async def _relay(
-        self, upstream: aiohttp.ClientResponse, signed: SignedGrant, request: web.BaseRequest, request_id: str
-    ) -> web.StreamResponse:
-        headers = client_headers(upstream.headers, self._upstreams[signed.grant.route.target].base)
-        # Before `prepare`: half-way through it, it has already chosen the framing of our refusal.
-        if any(_CONTROL.search(text) for item in headers.items() for text in item):
-            raise Refusal(Reason.UPSTREAM_UNAVAILABLE, "control character in a header")
-        headers["X-Request-Id"] = request_id
-        # The upstream's reason phrase is free text of its own; the status says all that counts.
-        response = web.StreamResponse(status=upstream.status, headers=headers)
-        await response.prepare(request)
-        if request.method != "HEAD" and upstream.status not in _BODILESS:
-            try:
-                await _copy(upstream.content, response, idle_seconds=signed.grant.route.timeouts.idle)
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                _break(request)
-                return response
-        await response.write_eof()
-        return response
 
-
-async def _copy(
-    body: aiohttp.StreamReader, response: web.StreamResponse, *, idle_seconds: float | None
-) -> None:
-    if idle_seconds is None:
-        async for chunk in body.iter_any():
-            await response.write(chunk)
-        return
-    while True:
-        # The upstream's pause alone: a client that takes its time is not the route's.
-        async with asyncio.timeout(idle_seconds):
-            chunk = await body.readany()
-        if not chunk:
-            return
-        await response.write(chunk)
-
-
-def _break(request: web.BaseRequest) -> None:
-    """End the connection without the end of the body: the client must not take half for the whole."""
-    if request.transport is not None:
-        request.transport.abort()
+def _settle(over: "asyncio.Future[None]", refusal: Refusal | None) -> None:
+    if over.done():
+        return  # its task was cancelled
+    if refusal is None:
+        over.set_result(None)
+    else:
+        over.set_exception(refusal)

@@ -19,9 +19,10 @@ from yarl import URL
 
 from auth_proxy.pipeline.exchange import SignedGrant
 from auth_proxy.refusals import ANSWERS, Reason, Refusal
-from auth_proxy.transport.relay import CONNECT_SECONDS, RESPONSE_HEADER_SECONDS
 from auth_proxy.transport.standing import Watch
+from auth_proxy.transport.transfer import RESPONSE_HEADER_SECONDS
 from auth_proxy.transport.tunnel import Cause, End, Tunnel, client_side, is_upgraded, upstream_side
+from auth_proxy.transport.upstream_pool import CONNECT_SECONDS, Server, Upstream
 from auth_proxy.transport.websocket_frames import CloseCode
 from auth_proxy.transport.websocket_handshake import (
     accepting_headers,
@@ -45,7 +46,7 @@ class WebSocketRelay:
 
     def __init__(
         self,
-        upstreams: Mapping[str, ServiceUrl],
+        upstreams: Mapping[str, Upstream],
         watch: Watch,
         *,
         most_message_bytes: int,
@@ -59,14 +60,14 @@ class WebSocketRelay:
         self._closed = closed
         self._tunnels: set[Tunnel] = set()
         self._by_person: Counter[str] = Counter()
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._sessions: dict[ServiceUrl, aiohttp.ClientSession] = {}
 
     @property
     def open(self) -> int:
         return len(self._tunnels)
 
     async def start(self) -> None:
-        self._sessions = {target: open_session(url, limit=0) for target, url in self._upstreams.items()}
+        """Nothing is opened before it is asked for."""
 
     async def close(self) -> None:
         for session in self._sessions.values():
@@ -89,8 +90,8 @@ class WebSocketRelay:
             key = new_key()
             async with self._asked(signed, handshake_headers(signed, request_id, offer, key)) as upstream:
                 check_answer(upstream.status, upstream.headers, offer, key)
-                base = self._upstreams[signed.grant.route.target].base
-                headers = accepting_headers(upstream.headers, base, offer, request_id)
+                bases = self._upstreams[signed.grant.route.target].bases
+                headers = accepting_headers(upstream.headers, bases, offer, request_id)
                 return await self._tunnel(signed, request, upstream, headers)
 
     @contextlib.contextmanager
@@ -111,28 +112,49 @@ class WebSocketRelay:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The upstream's answer to the handshake, and the end of its connection whatever happens."""
         route = signed.grant.route
-        url = URL(self._upstreams[route.target].base + signed.grant.forwarded_target, encoded=True)
+        upstream = self._upstreams[route.target]
+        tried: list[Server] = []
+        while True:
+            server = upstream.choose(tried)
+            tried.append(server)
+            with server.occupied():
+                try:
+                    response = await self._ask(server, signed, headers)
+                except aiohttp.ClientConnectorError as error:
+                    server.shun()
+                    if len(tried) == len(upstream.servers):
+                        raise Refusal(Reason.UPSTREAM_UNAVAILABLE, type(error).__name__) from error
+                    continue
+                try:
+                    yield response
+                finally:
+                    response.close()
+                return
+
+    async def _ask(
+        self, server: Server, signed: SignedGrant, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """The server's answer to the handshake. Raises ClientConnectorError where it cannot be reached."""
+        timeouts = signed.grant.route.timeouts
+        if server.url not in self._sessions:
+            self._sessions[server.url] = open_session(server.url, limit=0)
         try:
-            async with asyncio.timeout(route.timeouts.response_header or RESPONSE_HEADER_SECONDS):
+            async with asyncio.timeout(timeouts.response_header or RESPONSE_HEADER_SECONDS):
                 # Not ws_connect: it follows redirects, and would carry the identity wherever one leads.
-                response = await self._sessions[route.target].request(
+                return await self._sessions[server.url].request(
                     "GET",
-                    url,
+                    URL(server.url.base + signed.grant.forwarded_target, encoded=True),
                     headers=headers,
                     allow_redirects=False,
                     read_until_eof=False,
-                    timeout=aiohttp.ClientTimeout(
-                        total=None, connect=route.timeouts.connect or CONNECT_SECONDS
-                    ),
+                    timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect or CONNECT_SECONDS),
                 )
         except TimeoutError as error:
             raise Refusal(Reason.UPSTREAM_TIMEOUT) from error
+        except aiohttp.ClientConnectorError:
+            raise
         except (aiohttp.ClientError, OSError) as error:
             raise Refusal(Reason.UPSTREAM_UNAVAILABLE, type(error).__name__) from error
-        try:
-            yield response
-        finally:
-            response.close()
 
     async def _tunnel(
         self,

@@ -98,10 +98,10 @@ def check_answer(status: int, headers: "CIMultiDictProxy[str]", offer: Offer, ke
 
 
 def accepting_headers(
-    upstream: "CIMultiDictProxy[str]", base: str, offer: Offer, request_id: str
+    upstream: "CIMultiDictProxy[str]", bases: tuple[str, ...], offer: Offer, request_id: str
 ) -> CIMultiDict[str]:
     """The answer to the client: the upstream's headers, and the handshake for the client's own key."""
-    headers = client_headers(upstream, base)
+    headers = client_headers(upstream, bases)
     for name in ("Sec-WebSocket-Accept", "Content-Length"):
         headers.popall(name, None)
     headers.extend({"Connection": "Upgrade", "Upgrade": "websocket"})

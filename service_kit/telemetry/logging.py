@@ -1,9 +1,12 @@
 """JSON log lines, with everything that looks like a credential taken out before it is written."""
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, TextIO
 
 import structlog
@@ -22,15 +25,35 @@ _SECRET_TEXT: Final = re.compile(
 )
 
 
-def configure_logging(service: str, *, stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Set up the process's log once, in `main`: one JSON object a line, on standard error."""
+class _StaticFields:
+    """The step that adds to each line what is the same in all lines of this process."""
+
+    def __init__(self, fields: Mapping[str, str | int]) -> None:
+        self.fields = MappingProxyType(dict(fields))
+
+    def __call__(self, _logger: object, _name: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+        return {**self.fields, **event}
+
+
+def configure_logging(
+    service: str,
+    *,
+    stream: TextIO | None = None,
+    level: int = logging.INFO,
+    fields: Mapping[str, str | int] = MappingProxyType({}),
+) -> None:
+    """Set up the process's log once, in `main`: one JSON object a line, on standard error.
+
+    `fields` stand in every line, as the number of a worker does.
+    """
+    static = _StaticFields({"service": service, **fields})
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            lambda _logger, _name, event: {"service": service, **event},
+            static,
             redact,
             structlog.processors.JSONRenderer(),
         ],
@@ -38,7 +61,31 @@ def configure_logging(service: str, *, stream: TextIO | None = None, level: int 
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=True,
     )
-    _route_library_logs(stream or sys.stderr, service)
+    _route_library_logs(stream or sys.stderr, static.fields)
+
+
+def raw_logger() -> structlog.PrintLogger:
+    """Where lines go that are rendered already."""
+    logger: structlog.PrintLogger = structlog.get_config()["logger_factory"]()
+    return logger
+
+
+# The same few routes and operators, for ever; bounded for those who make names up.
+@lru_cache(maxsize=4096)
+def quoted(text: str) -> str:
+    """The text as a JSON string, without what looks like a credential."""
+    return json.dumps(_SECRET_TEXT.sub("***", text))
+
+
+def static_fields() -> Mapping[str, str | int]:
+    """What each line of this process begins with; for a writer that renders its lines itself.
+
+    Empty before `configure_logging`.
+    """
+    for step in structlog.get_config()["processors"]:
+        if isinstance(step, _StaticFields):
+            return step.fields
+    return MappingProxyType({})
 
 
 def redact(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -77,10 +124,10 @@ def get_logger(name: str) -> Logger:
 class _RedactingFormatter(logging.Formatter):
     """Libraries log too, and aiohttp's parser quotes the offending bytes: redact those as well."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, fields: Mapping[str, str | int]) -> None:
         super().__init__()
         self._render = structlog.processors.JSONRenderer()
-        self._service = service
+        self._fields = fields
 
     def format(self, record: logging.LogRecord) -> str:
         if record.name == "aiohttp.server" and record.exc_info and record.exc_info[0]:
@@ -88,13 +135,13 @@ class _RedactingFormatter(logging.Formatter):
             text = f"{record.msg.partition('%')[0].strip()}: {record.exc_info[0].__name__}"
         else:
             text = super().format(record)
-        event = {"service": self._service, "logger": record.name, "level": record.levelname.lower()}
+        event = {**self._fields, "logger": record.name, "level": record.levelname.lower()}
         return str(self._render(None, "", {**event, "event": _SECRET_TEXT.sub("***", text)}))
 
 
-def _route_library_logs(stream: TextIO, service: str) -> None:
+def _route_library_logs(stream: TextIO, fields: Mapping[str, str | int]) -> None:
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_RedactingFormatter(service))
+    handler.setFormatter(_RedactingFormatter(fields))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -22,10 +22,28 @@ class Readiness:
 
 
 ReadinessCheck = Callable[[], Awaitable[Readiness]]
+MetricsPage = Callable[[], Awaitable[tuple[bytes, str]]]
+"""The page and its content type."""
 
 
-def ops_app(registry: CollectorRegistry, checks: Sequence[ReadinessCheck]) -> web.Application:
-    """`/livez`, `/readyz` and `/metrics`; further routes may be added before it starts."""
+@dataclass(slots=True)
+class Departure:
+    """Whether the process is about to stop: from then on it is not ready, so that new work goes elsewhere."""
+
+    has_begun: bool = False
+
+    async def check(self) -> Readiness:
+        detail = "the process stops" if self.has_begun else ""
+        return Readiness("staying", ready=not self.has_begun, detail=detail)
+
+
+def ops_app(
+    registry: CollectorRegistry, checks: Sequence[ReadinessCheck], *, page: MetricsPage | None = None
+) -> web.Application:
+    """`/livez`, `/readyz` and `/metrics`; further routes may be added before it starts.
+
+    `page` answers for several registries where one process does not stand alone.
+    """
 
     async def livez(_request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -42,7 +60,7 @@ def ops_app(registry: CollectorRegistry, checks: Sequence[ReadinessCheck]) -> we
         )
 
     async def metrics(_request: web.Request) -> web.Response:
-        body, content_type = render_metrics(registry)
+        body, content_type = await page() if page else render_metrics(registry)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     app = web.Application()

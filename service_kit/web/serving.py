@@ -4,24 +4,34 @@ It binds nothing that a setting did not name, and a port that is taken is one cl
 """
 
 import asyncio
-import contextlib
-import errno
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
 from service_kit.settings import Listen
 from service_kit.telemetry.logging import get_logger
+from service_kit.web.listening import (
+    BACKLOG,
+    Opened,
+    PortInUseError,
+    SocketFile,
+    open_listeners,
+    waiting_connections,
+)
+
+__all__ = ["DRAIN_SECONDS", "PortInUseError", "Site", "end_at_once", "run_service", "serving"]
 
 DRAIN_SECONDS: Final = 30.0
-_BACKLOG: Final = 1024
+_SETTLE_SECONDS: Final = 0.5
+"""Who has just connected has a request on its way: that long it is waited for before idle ones are closed."""
+_SETTLE_LOOKS: Final = 0.02
+_SAME_WISH_SECONDS: Final = 1.0
 _PARSER_LIMITS: Final[dict[str, Any]] = {
     # What the sidecar let pass must not be refused by the parser behind it.
     "max_line_size": 16 * 1024,
@@ -33,10 +43,6 @@ _PARSER_LIMITS: Final[dict[str, Any]] = {
 _log = get_logger(__name__)
 
 
-class PortInUseError(Exception):
-    """Another process listens where this one should."""
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
     """One listener: where, and what answers there."""
@@ -45,6 +51,10 @@ class Site:
     listen: Listen
     app: web.Application | web.Server
     options: dict[str, Any] = field(default_factory=dict)
+    inherited: tuple[socket.socket, ...] = ()
+    """Sockets that listen there already, opened by the process that started this one."""
+    outlasts: bool = False
+    """It answers until the others have ended: whoever asks how the process is, is told that it leaves."""
 
 
 @asynccontextmanager
@@ -53,18 +63,84 @@ async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS
 
     Raises PortInUseError before anything is served when one of the addresses is taken.
     """
-    runners: list[web.BaseRunner] = []
+    listeners: list[_Listener] = []
     try:
         for site in sites:
-            runner = _runner(site, drain_seconds)
-            runners.append(runner)
-            await runner.setup()
-            await _start(runner, site)
+            listener = _Listener(site, drain_seconds)
+            listeners.append(listener)
+            await listener.start()
             _log.info("listening", listener=site.name, address=str(site.listen))
         yield
     finally:
-        for runner in runners:
-            await runner.cleanup()
+        for outlasting in (False, True):
+            leaving = [listener for listener in listeners if listener.site.outlasts is outlasting]
+            for listener in leaving:
+                await listener.stop_accepting()
+            if not outlasting:
+                await _settled(leaving, min(_SETTLE_SECONDS, drain_seconds))
+            for listener in leaving:
+                await listener.finish()
+
+
+class _Listener:
+    """A site with its sockets and the server that answers on them."""
+
+    def __init__(self, site: Site, drain_seconds: float) -> None:
+        self.site = site
+        self._runner = _runner(site, drain_seconds)
+        self._sockets: tuple[socket.socket, ...] = ()
+        self._file: SocketFile | None = None
+        self._servers: list[asyncio.Server] = []
+
+    @property
+    def has_connections(self) -> bool:
+        return self._runner.server is not None and bool(self._runner.server.connections)
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        opened = await self._open()
+        self._sockets, self._file = opened.sets[0], opened.file
+        loop = asyncio.get_running_loop()
+        for listening in self._sockets:
+            self._servers.append(await loop.create_server(self._protocol, sock=listening, backlog=BACKLOG))
+
+    async def _open(self) -> Opened:
+        if self.site.inherited:
+            return Opened((self.site.inherited,))
+        # A name may have to be looked up, which waits.
+        return await asyncio.to_thread(open_listeners, self.site.name, self.site.listen)
+
+    def _protocol(self) -> asyncio.Protocol:
+        assert self._runner.server is not None  # noqa: S101 - it is there from setup to cleanup
+        return self._runner.server()
+
+    async def stop_accepting(self) -> None:
+        """Close the door behind the last one who stands in it.
+
+        Who is connected already but not accepted yet would be reset by the close: take them in first.
+        """
+        if self._file is not None:
+            self._file.remove()
+        loop = asyncio.get_running_loop()
+        for listening, server in zip(self._sockets, self._servers, strict=True):
+            # Nothing may come between these two lines.
+            last = list(waiting_connections(listening))
+            server.close()
+            for connection in last:
+                connection.setblocking(False)  # noqa: FBT003 - the method's only argument
+                await loop.connect_accepted_socket(self._protocol, connection)
+        self._sockets, self._servers = (), []
+
+    async def finish(self) -> None:
+        """Let running requests end, within the drain time, and everybody else go."""
+        await self._runner.cleanup()
+
+
+async def _settled(listeners: Sequence[_Listener], seconds: float) -> None:
+    for _ in range(int(seconds / _SETTLE_LOOKS)):
+        if not any(listener.has_connections for listener in listeners):
+            return
+        await asyncio.sleep(_SETTLE_LOOKS)
 
 
 def _runner(site: Site, drain_seconds: float) -> web.BaseRunner:
@@ -74,58 +150,48 @@ def _runner(site: Site, drain_seconds: float) -> web.BaseRunner:
     return web.ServerRunner(site.app, **options)
 
 
-async def _start(runner: web.BaseRunner, site: Site) -> None:
-    listen = site.listen
-    try:
-        if listen.path:
-            _make_room(listen.path)
-            await web.UnixSite(runner, listen.path, backlog=_BACKLOG).start()
-            _close_to_others(listen.path)
-        else:
-            await web.TCPSite(runner, listen.host, listen.port, backlog=_BACKLOG).start()
-    except socket.gaierror as error:
-        raise PortInUseError(f"{site.name}: {listen.host} is no address of this machine") from error
-    except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
-            raise PortInUseError(
-                f"{site.name}: cannot listen on {listen}: {os.strerror(error.errno)}"
-            ) from error
-        raise
+def run_service(
+    main: Callable[[asyncio.Event], Awaitable[None]],
+    *,
+    signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
+    again: Callable[[int], None] = lambda _number: None,
+) -> None:
+    """Run `main` on the fastest loop there is until one of the signals sets its event.
 
-
-def _make_room(path: str) -> None:
-    """A socket file outlives its process. Anything else at that path is a mistake, and stays."""
-    if not Path(path).is_socket():
-        return
-    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(BlockingIOError):
-        probe.setblocking(False)  # noqa: FBT003 - the method's only argument
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:  # nobody listens behind it any more
-            Path(path).unlink(missing_ok=True)
-            return
-    raise OSError(errno.EADDRINUSE, "another process listens there")
-
-
-def _close_to_others(path: str) -> None:
-    Path(path).chmod(0o660)
-
-
-def run_service(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run `main` on the fastest loop there is until SIGTERM or SIGINT sets its event.
-
-    Files that the process makes, databases above all, are for its own user alone.
+    A later one calls `again`: not one that comes within a second, because a service manager and a
+    terminal tell the same wish to a process and to its parent. Files that the process makes, databases
+    above all, are for its own user alone.
     """
     os.umask(0o077)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_until_stopped(main))
+        runner.run(_until_stopped(main, signals, again))
 
 
-async def _until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+def end_at_once(number: int) -> None:
+    """End this process as the signal itself would."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+async def _until_stopped(
+    main: Callable[[asyncio.Event], Awaitable[None]],
+    signals: Sequence[signal.Signals],
+    again: Callable[[int], None],
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    asked_at = 0.0
+
+    def asked(number: int) -> None:
+        nonlocal asked_at
+        if not stop.is_set():
+            asked_at = loop.time()
+            stop.set()
+        elif loop.time() - asked_at >= _SAME_WISH_SECONDS:
+            again(number)
+
+    for number in signals:
+        loop.add_signal_handler(number, asked, number)
     await main(stop)
 
 

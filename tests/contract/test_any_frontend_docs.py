@@ -12,7 +12,8 @@ from auth_proxy.refusals import ANSWERS, AUDITED, Reason
 from auth_proxy.roster import file as roster_file
 from auth_proxy.route_file import load_route_file
 from auth_proxy.routes import ANY_METHOD, IdentityField, Requirement
-from auth_proxy.transport.relay import CONNECT_SECONDS, RESPONSE_HEADER_SECONDS
+from auth_proxy.transport.transfer import RESPONSE_HEADER_SECONDS
+from auth_proxy.transport.upstream_pool import CONNECT_SECONDS
 from auth_proxy.transport.websocket_frames import CloseCode
 from service_kit.identity.model import Role
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from auth_proxy.commands.doctor.application import look_at_audiences, look_at_token, look_at_token_types
-from auth_proxy.commands.doctor.capacity import look_at_descriptors
+from auth_proxy.commands.doctor.capacity import look_at_descriptors, look_at_workers
 from auth_proxy.commands.doctor.exposure import (
     look_at_development,
     look_at_listeners,
@@ -35,6 +35,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("trusted proxies", look_at_trusted_proxies),
     ("development gate", look_at_development),
     ("file descriptors", look_at_descriptors),
+    ("workers", look_at_workers),
     ("signing keys", look_at_key_files),
     ("services", look_at_services),
     ("roster", look_at_roster),

@@ -10,7 +10,7 @@ import aiohttp
 
 from auth_proxy.commands.doctor.patient import Patient, ask, cause
 from auth_proxy.commands.report import Finding, fault, fine, warning
-from auth_proxy.destinations import Destination
+from auth_proxy.destinations import Servers, StaticFolder
 from auth_proxy.settings import ProxySettings
 from service_kit.identity.binding import IDENTITY_HEADER
 from service_kit.web.service_url import ServiceUrl
@@ -24,19 +24,22 @@ _FIX: Final = (
 
 
 async def look_at_upstreams(patient: Patient) -> list[Finding]:
-    """One finding per frontend."""
+    """One finding per folder, and per server of each frontend: of equal ones, each can be wrong alone."""
     return list(await asyncio.gather(*(_look(target) for target in _frontends(patient.settings))))
 
 
-def _frontends(settings: ProxySettings) -> list[Destination]:
+def _frontends(settings: ProxySettings) -> list[ServiceUrl | StaticFolder]:
     named = [settings.upstream] if settings.upstream is not None else []
-    every = {str(target): target for target in (*named, *settings.config.destinations.values())}
+    every: dict[str, ServiceUrl | StaticFolder] = {}
+    for destination in (*named, *settings.config.destinations.values()):
+        parts = destination.addresses if isinstance(destination, Servers) else (destination,)
+        every |= {str(part): part for part in parts}
     return list(every.values())
 
 
-async def _look(target: Destination) -> Finding:
+async def _look(target: ServiceUrl | StaticFolder) -> Finding:
     name = f"upstream {target}"
-    if not isinstance(target, ServiceUrl):
+    if isinstance(target, StaticFolder):
         return fine(name, "files of this machine, served by the sidecar alone")
     if target.socket_path:
         return fine(name, "a unix socket: no network reaches it")

@@ -123,8 +123,8 @@ async def test_a_link_that_was_not_started_is_a_defect() -> None:
 async def test_visits_are_reported_in_batches(sidecar: SidecarUnderTest) -> None:
     """R-065: many requests, one entry per operator with the latest time, and a last report."""
     clock = FrozenClock()
-    url = sidecar.sidecar.gate.request_handler._pipeline.authorizer.activity._link._url  # type: ignore[attr-defined]  # the seam of the running sidecar
-    link = AdminLink(url, sidecar.sidecar.gate.request_handler._pipeline.voucher._signer)  # type: ignore[attr-defined]  # as above
+    url = sidecar.sidecar.gate.request_handler.plan.pipeline.authorizer.activity._link._url  # type: ignore[attr-defined]  # the seam of the running sidecar
+    link = AdminLink(url, sidecar.sidecar.gate.request_handler.plan.pipeline.voucher._signer)  # type: ignore[attr-defined]  # as above
     activity = BatchedActivity(link, clock, every_seconds=0.05)
     await link.start()
     await activity.start()
@@ -161,7 +161,7 @@ async def test_a_report_that_fails_harms_nobody(script: Script) -> None:
 
 async def test_a_slow_report_slows_no_request(sidecar: SidecarUnderTest) -> None:
     """R-065: a request writes one dictionary entry and waits for nothing."""
-    activity = sidecar.sidecar.gate.request_handler._pipeline.authorizer.activity  # type: ignore[attr-defined]  # the seam of the running sidecar
+    activity = sidecar.sidecar.gate.request_handler.plan.pipeline.authorizer.activity  # type: ignore[attr-defined]  # the seam of the running sidecar
     got = await sidecar.get("/api/admin/tenants", token=sidecar.token(person(Role.SUPPORT)))
 
     assert got.status == 200

@@ -32,7 +32,10 @@ async def readiness(sidecar: SidecarUnderTest) -> tuple[int, dict[str, bool]]:
 
 async def test_a_sidecar_that_can_decide_is_ready(sidecar: SidecarUnderTest) -> None:
     """Keys of the team, a key of ours, and a confirmed roster."""
-    assert await readiness(sidecar) == (200, {"access_keys": True, "signing_key": True, "roster": True})
+    assert await readiness(sidecar) == (
+        200,
+        {"access_keys": True, "signing_key": True, "roster": True, "staying": True},
+    )
     assert (await ask(sidecar, "/livez"))[:2] == (200, b"ok\n")
 
 

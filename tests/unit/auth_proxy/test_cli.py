@@ -269,3 +269,13 @@ def test_a_taken_port_is_one_line(environ: dict[str, str]) -> None:
         ran.stderr.splitlines()[-1] == f"auth-proxy: ops: cannot listen on {listen}: Address already in use"
     )
     assert "Traceback" not in ran.stderr
+
+
+def test_a_shell_that_plays_supervisor_is_refused(
+    capsys: pytest.CaptureFixture[str], environ: dict[str, str]
+) -> None:
+    """What a supervisor hands on is no setting: set by hand, it stops the start with its name."""
+    status = main(["run"], {**environ, "AUTH_PROXY_INHERITED": "{}"})
+
+    assert status == 2
+    assert capsys.readouterr().err.startswith("auth-proxy: AUTH_PROXY_INHERITED: is no setting")

@@ -1,5 +1,6 @@
 """The limit of file descriptors: raised at start, and compared by doctor with the connections allowed."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from auth_proxy.commands.doctor.capacity import look_at_descriptors
+from auth_proxy.commands.doctor.capacity import look_at_descriptors, look_at_workers, usable_cores
 from auth_proxy.commands.doctor.patient import Patient
 from auth_proxy.commands.report import Verdict
 from auth_proxy.descriptors import raise_limit
@@ -89,3 +90,42 @@ async def test_doctor_compares_the_limit_with_the_connections(
 
     assert (finding.verdict, bool(finding.fix)) == (verdict, verdict is Verdict.WARN)
     assert finding.seen == f"1000 connections may need 2000, {seen}"
+
+
+async def test_each_worker_has_a_limit_of_its_own(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connections are counted in each worker, and so are its descriptors."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, 2000))
+    several = Patient(patient.settings.model_copy(update={"workers": 2}), patient.clock)
+    (finding,) = await look_at_descriptors(several)
+
+    assert finding.verdict is Verdict.OK
+    assert finding.seen == "each of 2 workers: 1000 connections may need 2000, the limit here is 2000"
+
+
+@pytest.mark.parametrize(
+    "workers, verdict, seen",
+    [
+        (1, Verdict.OK, "1, the process itself"),
+        (4, Verdict.OK, "4 on 4 cores"),
+        (5, Verdict.WARN, "5 on 4 cores"),
+    ],
+)
+async def test_doctor_compares_the_workers_with_the_cores(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, workers: int, verdict: Verdict, seen: str
+) -> None:
+    """More workers than cores only take turns: a warning, as it costs memory alone."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3})
+    several = Patient(patient.settings.model_copy(update={"workers": workers}), patient.clock)
+    (finding,) = await look_at_workers(several)
+
+    assert (finding.verdict, finding.seen, bool(finding.fix)) == (verdict, seen, verdict is Verdict.WARN)
+
+
+def test_cores_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is bound to two cores has two; where nothing binds, all that there are."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {4, 7})
+    bound = usable_cores()
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+
+    assert (bound, usable_cores()) == (2, 1)

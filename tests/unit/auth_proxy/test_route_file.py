@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from auth_proxy.destinations import StaticFolder
+from auth_proxy.destinations import Servers, StaticFolder
 from auth_proxy.route_file import RouteFile, load_route_file, panel_clashes
 from auth_proxy.routes import ANY_METHOD, IdentityField, Requirement
 from service_kit.identity.model import Permission, Role
@@ -51,7 +51,8 @@ def test_a_host_with_its_own_application_and_plain_headers(tmp_path: Path) -> No
     assert only.requirement is Requirement.OPERATOR
     assert only.methods == ANY_METHOD
     assert found.audiences == {"grafana.example.com": frozenset({"grafana-aud"})}
-    assert found.destinations == {"http://127.0.0.1:3000": ServiceUrl("http://127.0.0.1:3000")}
+    server = Servers((ServiceUrl("http://127.0.0.1:3000"),))
+    assert found.destinations == {"http://127.0.0.1:3000": server}
     assert found.hosts == found.owned_hosts == frozenset({"grafana.example.com"})
     assert str(found) == str(tmp_path / "auth_proxy.toml")
 
@@ -88,9 +89,22 @@ def test_a_folder_is_a_target(tmp_path: Path) -> None:
     assert found.routes[0].spa_fallback
 
 
+def test_a_target_may_be_several_servers(tmp_path: Path) -> None:
+    """Architecture 6: `target` as a list is one destination, under one name; it can take websockets."""
+    listed = 'target = ["http://10.0.0.1:3000", "http+unix:///run/app.sock"]\nwebsocket = true'
+    found = read(tmp_path, route(listed))
+
+    name = "http://10.0.0.1:3000, http+unix:///run/app.sock"
+    assert found.routes[0].target == name
+    assert [str(server) for server in found.destinations.values()] == [name]
+
+
 @pytest.mark.parametrize(
     "text, problem",
     [
+        ('target = ["http://10.0.0.1", "http://10.0.0.1"]', "routes.0.target: server 2: stands there twice"),
+        ('target = ["http://10.0.0.1", "static:/"]', "routes.0.target: server 2: a folder stands alone"),
+        ("target = []", "routes.0.target: must name 1 to 16 servers"),
         ("nonsense = 1", "nonsense: Extra inputs are not permitted"),
         ('prefix = "app"', "prefix must be a plain path"),
         ('prefix = "/app/"', "prefix must be a plain path"),

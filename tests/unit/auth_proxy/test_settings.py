@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auth_proxy.settings import ProxySettings, load_proxy_settings
+from auth_proxy.settings import ProxySettings, load_proxy_settings, with_routes_reread
 from service_kit.settings import Listen, SettingsError, load_settings, variables
 
 GOOD = {
@@ -173,7 +173,21 @@ BAD_URL = "must be http://host:port or http+unix:///path"
             {"ROSTER_MAX_STALENESS": "nan"},
             ["ROSTER_MAX_STALENESS: Input should be less than or equal to 60"],
         ),
-        (GOOD, {"AUTH_PROXY_WORKERS": "2"}, ["AUTH_PROXY_WORKERS: Input should be '1'"]),
+        (
+            GOOD,
+            {"AUTH_PROXY_WORKERS": "0"},
+            ["AUTH_PROXY_WORKERS: Input should be greater than or equal to 1"],
+        ),
+        (
+            GOOD,
+            {"AUTH_PROXY_WORKERS": "65"},
+            ["AUTH_PROXY_WORKERS: Input should be less than or equal to 64"],
+        ),
+        (
+            GOOD,
+            {"AUTH_PROXY_LAME_DUCK_SECONDS": "601"},
+            ["AUTH_PROXY_LAME_DUCK_SECONDS: Input should be less than or equal to 600"],
+        ),
         (GOOD, {"AUTH_PROXY_LISTEN": "8080"}, [BAD_LISTEN]),
         (GOOD, {"AUTH_PROXY_LISTEN": "unix:"}, [BAD_LISTEN]),
         (GOOD, {"AUTH_PROXY_LISTEN": "127.0.0.1:65536"}, [BAD_LISTEN]),
@@ -408,3 +422,54 @@ def test_each_host_has_its_own_audiences_or_the_common_ones(tmp_path: Path) -> N
     found = load_proxy_settings(environ).audiences_by_host
 
     assert found == {host: frozenset({GOOD["CF_ACCESS_AUD"]}), "b.example.com": frozenset({"own"})}
+
+
+def test_the_routes_are_read_again_and_nothing_else(tmp_path: Path) -> None:
+    """A reload keeps every other setting as it was given, and asks the environment no second time."""
+    path = tmp_path / "routes.toml"
+    path.write_text("", encoding="utf-8")
+    given = {**GOOD, "CF_ACCESS_TEAM_DOMAIN": "", "CF_ACCESS_TEAM": "team", "AUTH_PROXY_CONFIG": str(path)}
+    before = load_proxy_settings(given)
+    path.write_text('[[routes]]\nprefix = "/app"\ntarget = "http://127.0.0.1:3000"\n', encoding="utf-8")
+    after = with_routes_reread(before, path)
+
+    assert [route.name for route in after.config.routes] == ["/app"]
+    assert after.model_dump(exclude={"route_file"}) == before.model_dump(exclude={"route_file"})
+    assert after.model_fields_set == before.model_fields_set
+    assert before.config.routes == ()
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        (
+            '[hosts."b.example.com"]\naudiences = ["x"]',
+            "names the host b.example.com, which is not in ADMIN_HOST",
+        ),
+        ('[[routes]]\nprefix = "/manage"\ntarget = "http://a"', "/manage: is a path of the panel"),
+        ("nonsense = 1", "nonsense: Extra inputs are not permitted"),
+    ],
+)
+def test_a_reread_file_is_judged_as_at_start(tmp_path: Path, text: str, problem: str) -> None:
+    """R-173: what would stop the start is refused while it runs, too."""
+    path = tmp_path / "routes.toml"
+    path.write_text("", encoding="utf-8")
+    before = load_proxy_settings({**GOOD, "AUTH_PROXY_CONFIG": str(path)})
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(SettingsError) as caught:
+        with_routes_reread(before, path)
+
+    assert str(caught.value) == f"AUTH_PROXY_CONFIG: {problem}"
+    assert problems(GOOD, AUTH_PROXY_CONFIG=str(path)) == [str(caught.value)]
+
+
+def test_one_upstream_may_be_several_servers() -> None:
+    """AUTH_PROXY_UPSTREAM is a comma list; a wrong server is named by its place."""
+    several = "http://10.0.0.1:3000,http://10.0.0.2:3000"
+    assert str(load_proxy_settings({**ALONE, "AUTH_PROXY_UPSTREAM": several}).upstream) == several.replace(
+        ",", ", "
+    )
+    assert problems(ALONE, AUTH_PROXY_UPSTREAM=f"{several},http://10.0.0.1:3000") == [
+        "AUTH_PROXY_UPSTREAM: server 3: stands there twice"
+    ]

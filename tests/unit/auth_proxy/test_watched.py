@@ -140,3 +140,92 @@ def test_what_the_owner_makes_of_a_value_does_not_end_the_looking_either(tmp_pat
     watched.look()
 
     assert refused == [True]
+
+
+def test_what_is_not_adopted_is_not_taken_over(tmp_path: Path) -> None:
+    """A version that the rest of the process cannot use is refused as a broken one is."""
+    path = tmp_path / "n"
+    write(path, "1")
+
+    def only_odd(value: int) -> None:
+        if value % 2 == 0:
+            raise BrokenError("even")
+
+    watched = Watched(path, number, expected=BrokenError, adopted=only_odd)
+    write(path, "2")
+    watched.look()
+    assert (watched.value, watched.is_stale) == (1, True)
+    write(path, "3")
+    watched.look()
+    assert (watched.value, watched.is_stale) == (3, False)
+
+
+def test_what_was_refused_is_tried_again_and_told_of_once(tmp_path: Path) -> None:
+    """A file may have needed something beside it; another problem of the same file is news."""
+    path = tmp_path / "n"
+    write(path, "1")
+    beside = tmp_path / "beside"
+    told: list[bool] = []
+
+    def load(path: Path) -> int:
+        if not beside.exists():
+            raise BrokenError("nothing beside it")
+        if not beside.read_text(encoding="utf-8"):
+            raise BrokenError("nothing in it")
+        return number(path)
+
+    write(beside, "x")
+    watched = Watched(path, load, expected=BrokenError, refused=lambda: told.append(True))
+    beside.unlink()
+    write(path, "2")
+    for _ in range(3):
+        watched.look()
+    assert (watched.value, len(told)) == (1, 1)
+    beside.touch()
+    for _ in range(3):
+        watched.look()
+    assert (watched.value, len(told)) == (1, 2)
+    write(beside, "x")
+    watched.look()
+    assert (watched.value, watched.is_stale, len(told)) == (2, False, 2)
+
+
+def test_a_look_anyway_reads_what_seems_unchanged(tmp_path: Path) -> None:
+    """Who sends a signal wants the file read; each refusal of it is told."""
+    path = tmp_path / "n"
+    write(path, "1")
+    read: list[Path] = []
+    told: list[bool] = []
+
+    def load(path: Path) -> int:
+        read.append(path)
+        return number(path)
+
+    watched = Watched(path, load, expected=BrokenError, refused=lambda: told.append(True))
+    watched.look()
+    assert len(read) == 1
+    watched.look(anyway=True)
+    assert len(read) == 2
+    write(path, "x")
+    for _ in range(2):
+        watched.look(anyway=True)
+    assert len(told) == 2
+
+
+async def test_a_file_that_still_changes_is_not_read_yet(tmp_path: Path) -> None:
+    """Half of a file may be a good one that says less."""
+    path = tmp_path / "n"
+    write(path, "1")
+    adopted: list[int] = []
+    watched = Watched(path, number, expected=BrokenError, adopted=adopted.append, every_seconds=0.05)
+    await watched.start()
+    for size in range(2, 30):
+        path.write_text("1" * size, encoding="utf-8")
+        await asyncio.sleep(0.01)
+    assert adopted == []
+    async with asyncio.timeout(5):
+        while not adopted:
+            await asyncio.sleep(0.01)
+    await watched.close()
+
+    assert adopted == [int("1" * 29)]

@@ -1,5 +1,6 @@
 """Whether what was granted would be granted again: asked for as long as a websocket or stream is open."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -9,7 +10,7 @@ from auth_proxy.pipeline.exchange import Grant
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.open import OpenRoster
 from auth_proxy.roster.source import OperatorEntry
-from auth_proxy.routes import Requirement
+from auth_proxy.routes import Requirement, Route
 from service_kit.identity.model import Permission, Role
 from tests.fakes.clock import FrozenClock
 from tests.unit.auth_proxy.pipeline.values import ANY_ROUTE, grant, operator
@@ -38,12 +39,19 @@ class OneRow:
 def lasting(clock: FrozenClock, given: Grant, seconds: float = 3600) -> Grant:
     """The grant, with a token that is valid for so long from now."""
     expires_at = int(clock.now().timestamp() + seconds)
-    return replace(given, person=replace(given.person, expires_at=expires_at))
+    return given._replace(person=given.person._replace(expires_at=expires_at))
 
 
-def verdict(roster: OneRow | OpenRoster, given: Grant) -> Reason | None:
+def as_granted(given: Grant) -> Route:
+    """The routes are those of the grant."""
+    return given.route
+
+
+def verdict(
+    roster: OneRow | OpenRoster, given: Grant, route_now: Callable[[Grant], Route] = as_granted
+) -> Reason | None:
     clock = FrozenClock()
-    return Standing(roster, clock, LEEWAY).still_stands(lasting(clock, given))
+    return Standing(roster, clock, LEEWAY, route_now).still_stands(lasting(clock, given))
 
 
 def test_the_roster_is_asked_for_subject_and_address() -> None:
@@ -109,7 +117,59 @@ def test_a_grant_stands_as_long_as_it_would_be_given(
 def test_a_token_ends_with_its_leeway(seconds: int, stands: bool) -> None:
     """The same second in which a new request would be refused."""
     clock = FrozenClock()
-    standing = Standing(OneRow(SUPPORT), clock, LEEWAY)
+    standing = Standing(OneRow(SUPPORT), clock, LEEWAY, as_granted)
 
     found = standing.still_stands(lasting(clock, grant(operator=SUPPORT), seconds))
     assert found is (None if stands else Reason.TOKEN_EXPIRED)
+
+
+def upgraded(given: Grant) -> Grant:
+    screened = given.person.screened._replace(upgrade="websocket")
+    return given._replace(person=given.person._replace(screened=screened))
+
+
+SOCKET = replace(ANY_ROUTE, websocket=True)
+
+
+@pytest.mark.parametrize(
+    "given, now, reason",
+    [
+        (grant(operator=SUPPORT), PERMITTED, None),
+        (grant(operator=SUPPORT), replace(PERMITTED, requirement=Permission.TENANT_DELETE), "permission"),
+        (grant(operator=SUPPORT), replace(MANY, requirement=frozenset({Role.SECURITY})), "permission"),
+        (grant(route=PERSON), ANY_ROUTE, "enrollment"),
+        (upgraded(grant(operator=SUPPORT, route=SOCKET)), SOCKET, None),
+        (upgraded(grant(operator=SUPPORT, route=SOCKET)), ANY_ROUTE, "upgrade"),
+        (grant(operator=SUPPORT, route=SOCKET), ANY_ROUTE, None),
+    ],
+    ids=[
+        "another permission that the role has",
+        "a permission that the role lacks",
+        "roles that are others",
+        "no operator, where one is asked for now",
+        "a websocket stays one",
+        "websockets are not taken any more",
+        "a download needs no websockets",
+    ],
+)
+def test_the_routes_of_this_moment_decide(given: Grant, now: Route, reason: str | None) -> None:
+    """R-064: what the changed route file would refuse does not stay open."""
+    roster = OneRow(given.operator)
+    found = verdict(roster, given, lambda _given: now)
+
+    assert found is {
+        None: None,
+        "permission": Reason.PERMISSION_DENIED,
+        "enrollment": Reason.ENROLLMENT_REQUIRED,
+        "upgrade": Reason.UPGRADE_NOT_ALLOWED,
+    }.get(reason)
+
+
+@pytest.mark.parametrize("reason", [Reason.ROUTE_NOT_FOUND, Reason.TOKEN_AUDIENCE])
+def test_without_a_route_nothing_stands(reason: Reason) -> None:
+    """R-003: a route that was taken out of the file serves nobody, whoever is connected."""
+
+    def gone(_given: Grant) -> Route:
+        raise Refusal(reason)
+
+    assert verdict(OneRow(SUPPORT), grant(operator=SUPPORT), gone) is reason

@@ -1,6 +1,5 @@
 """Both handshakes of a websocket: what is read from the client, and what an upstream must prove."""
 
-from dataclasses import replace
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -28,8 +27,8 @@ PLAIN = (
 
 def signed(*headers: tuple[str, str]) -> SignedGrant:
     grant = values.grant()
-    person = replace(grant.person, screened=values.screened("/", *headers))
-    return SignedGrant(replace(grant, person=person), (("X-Internal-Identity", "ours"),))
+    person = grant.person._replace(screened=values.screened("/", *headers))
+    return SignedGrant(grant._replace(person=person), (("X-Internal-Identity", "ours"),))
 
 
 def test_protocols_may_come_in_several_lines() -> None:
@@ -108,7 +107,7 @@ def test_the_client_gets_the_proof_for_its_own_key() -> None:
     """Its key never went to the upstream, so the proof is ours; cookies of the upstream come through."""
     upstream = answer(("Sec-WebSocket-Protocol", "a"), ("Set-Cookie", "lb=1"), ("X-Internal-Identity", "x"))
     key = new_key()
-    headers = accepting_headers(upstream, "http://u", Offer(key, ("a",)), "req_1")
+    headers = accepting_headers(upstream, ("http://u",), Offer(key, ("a",)), "req_1")
 
     assert headers.getall("Sec-WebSocket-Accept") == [accept_of(key)]
     assert (headers["Sec-WebSocket-Protocol"], headers["Set-Cookie"]) == ("a", "lb=1")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from service_kit.telemetry.logging import configure_logging, get_logger, redact
+from service_kit.telemetry.logging import configure_logging, get_logger, redact, static_fields
 
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl-_x"
 SECRETS = [
@@ -145,4 +145,25 @@ def test_access_lines_of_libraries_are_off(stream: io.StringIO) -> None:
     logging.getLogger("aiohttp.access").error("GET /secret?x=y")
     logging.getLogger("anything").info("below warning")
 
+    assert stream.getvalue() == ""
+
+
+def test_what_is_the_same_in_all_lines_is_told_to_other_writers(stream: io.StringIO) -> None:
+    """The number of a worker stands in each line, a library's too; who writes lines itself can ask for it."""
+    configure_logging("sample", stream=stream, fields={"worker": 3})
+    get_logger("x").info("happened", worker_of="x")
+    logging.getLogger("some.library").warning("careful")
+    lines = [json.loads(text) for text in stream.getvalue().splitlines()]
+
+    assert [(found["service"], found["worker"]) for found in lines] == [("sample", 3), ("sample", 3)]
+    assert static_fields() == {"service": "sample", "worker": 3}
+
+
+def test_before_the_log_is_set_up_nothing_is_the_same(stream: io.StringIO) -> None:
+    """A test that configures nothing writes lines without fields."""
+    configured = static_fields()
+    structlog.reset_defaults()
+
+    assert configured == {"service": "sample"}
+    assert static_fields() == {}
     assert stream.getvalue() == ""

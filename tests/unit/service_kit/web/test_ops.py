@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Counter
 
-from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
+from service_kit.web.ops import Departure, Readiness, ReadinessCheck, ops_app
 
 
 def check(name: str, *, ready: bool, detail: str = "") -> ReadinessCheck:
@@ -81,3 +81,28 @@ async def test_nothing_else_is_there(path: str) -> None:
     async with TestClient(TestServer(ops_app(CollectorRegistry(), ()))) as client:
         assert (await client.get(path)).status == 404
         assert (await client.post("/livez")).status == 405
+
+
+async def test_a_process_that_is_about_to_stop_is_not_ready() -> None:
+    """It says so before it takes nobody in any more, so that new work goes elsewhere."""
+    departure = Departure()
+    async with TestClient(TestServer(ops_app(CollectorRegistry(), (departure.check,)))) as client:
+        before = (await client.get("/readyz")).status
+        departure.has_begun = True
+        answer = await client.get("/readyz")
+        document = await answer.json()
+
+    assert (before, answer.status) == (200, 503)
+    assert document["checks"] == [{"name": "staying", "ready": False, "detail": "the process stops"}]
+
+
+async def test_a_page_may_tell_of_more_than_one_registry() -> None:
+    """Where a process does not stand alone, its page is made elsewhere."""
+
+    async def page() -> tuple[bytes, str]:
+        return b"all of us\n", "text/plain; version=0.0.4"
+
+    async with TestClient(TestServer(ops_app(CollectorRegistry(), (), page=page))) as client:
+        answer = await client.get("/metrics")
+
+        assert await answer.text() == "all of us\n"

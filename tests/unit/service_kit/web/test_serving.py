@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -204,3 +206,105 @@ def test_a_signal_sets_the_stop_event(number: signal.Signals) -> None:
     run_service(main)
 
     assert seen == ["stopped"]
+
+
+async def test_who_stands_in_the_door_is_let_in() -> None:
+    """A connection that the system has completed, but nobody has accepted, is answered and not reset."""
+    port = free_port()
+    clients: list[socket.socket] = []
+    async with serving([site(port)], drain_seconds=5):
+        # The loop cannot accept while this block runs on; it ends in the same step.
+        for _ in range(20):
+            client = socket.create_connection(("127.0.0.1", port))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            clients.append(client)
+    answers = [client.recv(4096) for client in clients]
+    for client in clients:
+        client.close()
+
+    assert [answer.partition(b"\r\n")[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * 20
+
+
+async def test_who_has_just_come_may_still_ask() -> None:
+    """Between a connect and its request lies the way of a packet: the stop waits that long for it."""
+    port = free_port()
+    reader = writer = None
+    started = asyncio.get_running_loop().time()
+
+    async def ask_late(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    async with serving([site(port)], drain_seconds=5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        asking = asyncio.create_task(ask_late(writer))
+    answer = await reader.read()
+    await asking
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert asyncio.get_running_loop().time() - started < 2
+
+
+async def test_what_tells_of_the_end_ends_last() -> None:
+    """While the last request of one listener is finished, the outlasting one still answers."""
+    public, ops, arrived = free_port(), free_port(), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.Response:
+        arrived.set()
+        await asyncio.sleep(0.4)
+        return web.Response(text="finished")
+
+    app = web.Application()
+    app.router.add_get("/slow", slow)
+    telling = Site("ops", Listen("127.0.0.1", ops), application(), outlasts=True)
+    leave = asyncio.Event()
+
+    async def serve() -> None:
+        async with serving([telling, site(public, app=app)], drain_seconds=5):
+            await leave.wait()
+
+    server = asyncio.create_task(serve())
+    await asyncio.sleep(0.05)
+    running = asyncio.create_task(ask(public, "/slow"))
+    await arrived.wait()
+    leave.set()
+    await asyncio.sleep(0.1)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await ask(public)
+
+    assert await ask(ops) == "fine"
+    assert await running == "finished"
+    await server
+
+
+async def test_inherited_sockets_are_served_as_they_are() -> None:
+    """What another process has opened is not bound again; its address is only told."""
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        port = theirs.getsockname()[1]
+        copy = socket.socket(fileno=os.dup(theirs.fileno()))
+        async with serving([Site("gate", Listen("127.0.0.1", port), application(), inherited=(copy,))]):
+            assert await ask(port) == "fine"
+
+
+def test_a_second_wish_is_told_apart_from_an_echo() -> None:
+    """A service manager signals parent and child at once: only what comes a second later is a new wish."""
+    again: list[int] = []
+
+    async def main(stop: asyncio.Event) -> None:
+        for pause in (0.05, 1.1, 0.05):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(pause)
+        assert stop.is_set()
+
+    run_service(main, again=again.append)
+
+    assert again == [signal.SIGTERM]
+
+
+def test_ending_at_once_is_what_the_signal_means() -> None:
+    """The parent sees a process that the signal ended."""
+    program = "import signal; from service_kit.web.serving import end_at_once; end_at_once(signal.SIGTERM)"
+    ended = subprocess.run([sys.executable, "-c", program], check=False)
+
+    assert ended.returncode == -signal.SIGTERM

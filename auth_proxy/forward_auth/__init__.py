@@ -1,0 +1,1 @@
+"""Answers for nginx, Traefik, Caddy and Envoy, where one of them moves the bytes itself."""

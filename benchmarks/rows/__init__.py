@@ -1,0 +1,1 @@
+"""The rows of the table: each module measures one question, and says what it did not measure."""

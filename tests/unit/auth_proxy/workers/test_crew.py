@@ -1,0 +1,185 @@
+"""The workers of one sidecar: they speak as one, and say who is missing."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Gauge
+
+from auth_proxy.workers.crew import Crew
+from auth_proxy.workers.inherited import Inherited
+from service_kit.web.ops import Departure
+from service_kit.web.serving import Site, serving
+from tests.fixtures.crews import by_worker
+
+
+@contextmanager
+def hired(folder: Path, number: int, workers: int = 2) -> Iterator[tuple[Crew, socket.socket]]:
+    """A worker's view of its crew, and the supervisor's end of its lifeline."""
+    ours, theirs = socket.socketpair()
+    crew = Crew(Inherited(number, workers, (), (), theirs.detach(), str(folder)))
+    with ours:
+        yield crew, ours
+        crew._lifeline.close()
+
+
+@asynccontextmanager
+async def at_work(folder: Path, number: int, departure: Departure, workers: int = 2) -> AsyncIterator[Crew]:
+    """A worker that answers the others."""
+    registry = CollectorRegistry()
+    Gauge("shoe_size", "Size.", registry=registry).set(40 + number)
+    with hired(folder, number, workers) as (crew, _):
+        site = Site("crew", crew.listen, crew.own_pages(registry, [departure.check]))
+        async with serving([site], drain_seconds=0.1):
+            yield crew
+
+
+async def page_of(crew: Crew) -> str:
+    registry = CollectorRegistry()
+    Gauge("shoe_size", "Size.", registry=registry).set(40 + crew.number)
+    page, _ = await crew.metrics_page(registry)
+    return page.decode()
+
+
+async def test_any_worker_tells_for_all(tmp_path: Path) -> None:
+    """Whoever of three is asked gives the same page."""
+    async with AsyncExitStack() as stack:
+        crews = [await stack.enter_async_context(at_work(tmp_path, n, Departure(), 3)) for n in range(3)]
+        pages = [by_worker(await page_of(crew), "shoe_size") for crew in crews]
+
+    assert pages == [{"0": 40, "1": 41, "2": 42}] * 3
+
+
+async def test_a_worker_that_is_gone_is_told(tmp_path: Path) -> None:
+    """Its part is missing and named; readiness fails until its successor answers."""
+    async with at_work(tmp_path, 0, Departure()) as crew:
+        page = await page_of(crew)
+        without = await crew.readiness()
+        async with at_work(tmp_path, 1, Departure()):
+            complete = await crew.readiness()
+
+    assert by_worker(page, "auth_proxy_worker_up") == {"0": 1, "1": 0}
+    assert (without.ready, without.detail) == (False, "worker 1 does not answer")
+    assert (complete.ready, complete.detail) == (True, "")
+
+
+async def test_readiness_is_that_of_all(tmp_path: Path) -> None:
+    """One that is not ready makes all unready, and the answer says which and why."""
+    leaving = Departure(has_begun=True)
+    async with at_work(tmp_path, 0, Departure()) as crew, at_work(tmp_path, 1, leaving) as other:
+        seen, theirs = await crew.readiness(), await other.readiness()
+
+    assert (seen.name, seen.ready, seen.detail) == ("workers", False, "worker 1: staying the process stops")
+    assert theirs.ready
+
+
+@pytest.mark.parametrize("fault", ["hangs", "fails"])
+async def test_a_worker_that_answers_wrongly_holds_nobody_up(tmp_path: Path, fault: str) -> None:
+    """One second is waited for it, no longer; an answer that is none counts as none."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        if fault == "hangs":
+            await asyncio.sleep(30)
+        return web.Response(status=500)
+
+    app = web.Application()
+    app.router.add_get("/{path}", answer)
+    with hired(tmp_path, 1) as (broken, _):
+        listen = broken.listen
+    async with (
+        at_work(tmp_path, 0, Departure()) as crew,
+        serving([Site("crew", listen, app)], drain_seconds=0.05),
+    ):
+        started = time.monotonic()
+        page, readiness = await asyncio.gather(page_of(crew), crew.readiness())
+        took = time.monotonic() - started
+
+    assert by_worker(page, "auth_proxy_worker_up") == {"0": 1, "1": 0}
+    assert readiness.detail == "worker 1 does not answer"
+    assert took < 2
+
+
+async def test_only_its_user_reaches_a_worker(tmp_path: Path) -> None:
+    """The socket is for owner and group, in a folder for the owner alone."""
+    async with at_work(tmp_path, 0, Departure()) as crew:
+        mode = Path(crew.listen.path).stat().st_mode & 0o777
+
+    assert mode == 0o660
+
+
+async def test_a_worker_says_that_it_serves(tmp_path: Path) -> None:
+    """One byte on the line; a supervisor that is gone by then is no fault of the worker."""
+    with hired(tmp_path, 0) as (crew, line):
+        crew.tell_started()
+        told = line.recv(10)
+        line.close()
+        crew.tell_started()
+
+    assert told == b"+"
+
+
+async def test_an_orphan_stops(tmp_path: Path) -> None:
+    """The line ends with the supervisor: the worker stops, and the last one takes the folder with it."""
+    folder = tmp_path / "crew"
+    folder.mkdir()
+    with hired(folder, 0) as (crew, line):
+        Path(crew.listen.path).touch()
+        stop = asyncio.Event()
+        with crew.bound_to_supervisor(stop):
+            line.send(b"a byte that means nothing")
+            await asyncio.sleep(0.05)
+            assert not stop.is_set()
+            line.close()
+            async with asyncio.timeout(1):
+                await stop.wait()
+            assert crew.is_orphan
+
+    assert not folder.exists()
+
+
+async def test_a_worker_that_ends_by_itself_leaves_the_folder(tmp_path: Path) -> None:
+    """It is the supervisor's, and other workers meet there."""
+    with hired(tmp_path, 0) as (crew, _), crew.bound_to_supervisor(asyncio.Event()):
+        pass
+
+    assert tmp_path.is_dir()
+
+
+def test_an_orphan_ends_whatever_it_does(tmp_path: Path) -> None:
+    """A request that never ends must not hold a part of the port: a second and a half, then it is over."""
+    program = """
+import asyncio, os, sys
+from auth_proxy.workers.crew import Crew
+from auth_proxy.workers.inherited import Inherited
+async def main():
+    crew = Crew(Inherited(0, 2, (), (), int(sys.argv[1]), sys.argv[2]))
+    with crew.bound_to_supervisor(asyncio.Event()):
+        crew.tell_started()
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    folder = tmp_path / "crew"
+    folder.mkdir()
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(theirs.fileno()), str(folder)],
+        pass_fds=[theirs.fileno()],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    theirs.close()
+    assert ours.recv(1) == b"+"
+    ours.close()
+    started = time.monotonic()
+    status = process.wait(timeout=10)
+
+    assert status == 1
+    assert 1 < time.monotonic() - started < 2.5
+    assert not folder.exists()
