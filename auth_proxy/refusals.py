@@ -5,9 +5,19 @@ refusals in the documentation. A reason is precise and goes to the log and the c
 and `error` that a client sees are coarser on purpose, so that a forger learns nothing from them.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from auth_proxy.refusal_answers import (
+    Answer,
+    bad_shape,
+    bad_token,
+    no_such_method,
+    not_a_person,
+    not_enrolled,
+    spoofed,
+    too_slow,
+)
 
 
 class Reason(StrEnum):
@@ -81,64 +91,6 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a client is told, and what a person can do about it.
-
-    `plain` answers are bare text, as the seed documents give them byte for byte.
-    """
-
-    status: int
-    code: str
-    error: str
-    why: str
-    fix: str
-    plain: bool = False
-    retry_after: int | None = None
-
-
-def _bad_shape(why: str) -> Answer:
-    return Answer(
-        400,
-        "BAD_REQUEST_SHAPE",
-        "Bad request",
-        why,
-        "Send the request in its plain, unambiguous form.",
-    )
-
-
-def _too_slow(why: str) -> Answer:
-    fix = "Send the request again over a connection that holds."
-    return Answer(408, "REQUEST_TIMEOUT", "Request timed out", why, fix)
-
-
-def _bad_token(why: str, fix: str = "Sign out of Access, sign in again and repeat the request.") -> Answer:
-    return Answer(403, "INVALID_ACCESS_TOKEN", "Invalid Access token", why, fix)
-
-
-def _not_a_person(why: str, fix: str) -> Answer:
-    return Answer(403, "IDENTITY_TOKEN_REQUIRED", "Identity token required", why, fix)
-
-
-def _spoofed(why: str) -> Answer:
-    return Answer(
-        403,
-        "SPOOFED_IDENTITY_HEADER",
-        "Spoofed identity header",
-        why,
-        "Remove the header: identity comes from the Access token alone.",
-    )
-
-
-def _not_enrolled(why: str) -> Answer:
-    fix = "Ask a super_admin for an enrollment token and enter it at /enrollment."
-    return Answer(403, "ENROLLMENT_REQUIRED", "Not authorized", why, fix)
-
-
-def _no_such_method(why: str, fix: str) -> Answer:
-    return Answer(405, "METHOD_NOT_ALLOWED", "Method not allowed", why, fix)
-
-
 _PEOPLE_ONLY: Final = "Sign in as a person: this host does not serve machines."
 
 ANSWERS: Final[dict[Reason, Answer]] = {
@@ -150,14 +102,14 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "Use the host name that ADMIN_HOST lists.",
         plain=True,
     ),
-    Reason.REQUEST_MALFORMED: _bad_shape("The bytes are not a well-formed HTTP/1.1 request."),
-    Reason.PATH_AMBIGUOUS: _bad_shape(
+    Reason.REQUEST_MALFORMED: bad_shape("The bytes are not a well-formed HTTP/1.1 request."),
+    Reason.PATH_AMBIGUOUS: bad_shape(
         "The path can be read in two ways: dot segments, encoded slashes, backslashes, empty segments, "
         "control characters or broken percent-encoding."
     ),
-    Reason.FRAMING_AMBIGUOUS: _bad_shape("Two parsers could disagree where the body of this request ends."),
-    Reason.HOST_AMBIGUOUS: _bad_shape("The request names its host more than once, or not in one form."),
-    Reason.METHOD_UNSUPPORTED: _no_such_method(
+    Reason.FRAMING_AMBIGUOUS: bad_shape("Two parsers could disagree where the body of this request ends."),
+    Reason.HOST_AMBIGUOUS: bad_shape("The request names its host more than once, or not in one form."),
+    Reason.METHOD_UNSUPPORTED: no_such_method(
         "The method is none that a frontend needs (TRACE and CONNECT reveal or tunnel).",
         "Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.",
     ),
@@ -178,13 +130,13 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "The header fields exceed the limit in number or size.",
         "Clear the cookies of this host and try again.",
     ),
-    Reason.BODY_TIMEOUT: _too_slow("The body stopped arriving."),
-    Reason.HEADER_TIMEOUT: _too_slow("The head of the request did not arrive in time."),
-    Reason.IDENTITY_HEADER_SPOOFED: _spoofed("A client sent a header that only this sidecar may set."),
-    Reason.CREDENTIAL_DUPLICATED: _bad_shape(
+    Reason.BODY_TIMEOUT: too_slow("The body stopped arriving."),
+    Reason.HEADER_TIMEOUT: too_slow("The head of the request did not arrive in time."),
+    Reason.IDENTITY_HEADER_SPOOFED: spoofed("A client sent a header that only this sidecar may set."),
+    Reason.CREDENTIAL_DUPLICATED: bad_shape(
         "A credential header came more than once, or in an alias spelling."
     ),
-    Reason.HEADER_MALFORMED: _bad_shape(
+    Reason.HEADER_MALFORMED: bad_shape(
         "A header name or value holds bytes that no client sends in good faith."
     ),
     Reason.TOKEN_MISSING: Answer(
@@ -195,23 +147,23 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "Open this host by its public name, behind Access. For operators of the edge: look for a "
         "bypass policy or a route around Access.",
     ),
-    Reason.TOKEN_MALFORMED: _bad_token("The token is not a compact JWS."),
-    Reason.TOKEN_HEADER: _bad_token("The token's header asks for something that Access never sends."),
-    Reason.TOKEN_ALGORITHM: _bad_token("The token is not signed with RS256."),
-    Reason.TOKEN_KEY_UNKNOWN: _bad_token("The token names a signing key that the team does not publish."),
-    Reason.TOKEN_SIGNATURE: _bad_token("The token's signature does not match the team's key."),
-    Reason.TOKEN_ISSUER: _bad_token(
+    Reason.TOKEN_MALFORMED: bad_token("The token is not a compact JWS."),
+    Reason.TOKEN_HEADER: bad_token("The token's header asks for something that Access never sends."),
+    Reason.TOKEN_ALGORITHM: bad_token("The token is not signed with RS256."),
+    Reason.TOKEN_KEY_UNKNOWN: bad_token("The token names a signing key that the team does not publish."),
+    Reason.TOKEN_SIGNATURE: bad_token("The token's signature does not match the team's key."),
+    Reason.TOKEN_ISSUER: bad_token(
         "The token was issued by another team.",
         "Set CF_ACCESS_TEAM_DOMAIN to the team that protects this host.",
     ),
-    Reason.TOKEN_AUDIENCE: _bad_token(
+    Reason.TOKEN_AUDIENCE: bad_token(
         "The token was issued for another application.",
         "Set CF_ACCESS_AUD to the AUD tag of the Access application of this host.",
     ),
-    Reason.TOKEN_EXPIRED: _bad_token("The token has expired.", "Reload the page: Access renews the token."),
-    Reason.TOKEN_NOT_YET_VALID: _bad_token("The token is not valid yet.", "Check the clock of this machine."),
-    Reason.TOKEN_LIFETIME: _bad_token("The token claims to live longer than Access allows (one month)."),
-    Reason.TOKEN_CLAIMS: _bad_token("The token's claims are missing, doubled or of the wrong type."),
+    Reason.TOKEN_EXPIRED: bad_token("The token has expired.", "Reload the page: Access renews the token."),
+    Reason.TOKEN_NOT_YET_VALID: bad_token("The token is not valid yet.", "Check the clock of this machine."),
+    Reason.TOKEN_LIFETIME: bad_token("The token claims to live longer than Access allows (one month)."),
+    Reason.TOKEN_CLAIMS: bad_token("The token's claims are missing, doubled or of the wrong type."),
     Reason.KEYS_UNAVAILABLE: Answer(
         503,
         "KEYS_UNAVAILABLE",
@@ -220,19 +172,19 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "Wait; the sidecar retries by itself. Check the way from this machine to the team domain.",
         retry_after=5,
     ),
-    Reason.SERVICE_TOKEN: _not_a_person(
+    Reason.SERVICE_TOKEN: not_a_person(
         "The token belongs to a service token, not to a person.", _PEOPLE_ONLY
     ),
-    Reason.TOKEN_TYPE: _not_a_person(
+    Reason.TOKEN_TYPE: not_a_person(
         "The token's type is not in CF_ACCESS_TOKEN_TYPES.",
         "Cloudflare issues type `app` for applications: set CF_ACCESS_TOKEN_TYPES=app,org.",
     ),
-    Reason.EMAIL_MISSING: _not_a_person("The token names no e-mail address.", _PEOPLE_ONLY),
-    Reason.EMAIL_MALFORMED: _not_a_person(
+    Reason.EMAIL_MISSING: not_a_person("The token names no e-mail address.", _PEOPLE_ONLY),
+    Reason.EMAIL_MALFORMED: not_a_person(
         "The token's e-mail address is not one plain address.", _PEOPLE_ONLY
     ),
-    Reason.SUB_MISSING: _not_a_person("The token names no subject.", _PEOPLE_ONLY),
-    Reason.EMAIL_HEADER_CONTRADICTS: _spoofed(
+    Reason.SUB_MISSING: not_a_person("The token names no subject.", _PEOPLE_ONLY),
+    Reason.EMAIL_HEADER_CONTRADICTS: spoofed(
         "Cf-Access-Authenticated-User-Email is not the e-mail address that the token proves."
     ),
     Reason.ROUTE_NOT_FOUND: Answer(
@@ -242,10 +194,10 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "No route of this sidecar serves the path.",
         "Check the address.",
     ),
-    Reason.METHOD_NOT_ALLOWED: _no_such_method(
+    Reason.METHOD_NOT_ALLOWED: no_such_method(
         "The route does not accept this method.", "Use a method that the Allow header lists."
     ),
-    Reason.UPGRADE_NOT_ALLOWED: _bad_shape("The route does not accept a protocol upgrade."),
+    Reason.UPGRADE_NOT_ALLOWED: bad_shape("The route does not accept a protocol upgrade."),
     Reason.ORIGIN_REJECTED: Answer(
         403,
         "ORIGIN_REJECTED",
@@ -253,10 +205,10 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "A changing request must come from a page of this host; its Origin header is missing or differs.",
         "Repeat the action from the panel itself. Scripts must send Origin: https://<ADMIN_HOST>.",
     ),
-    Reason.ENROLLMENT_REQUIRED: _not_enrolled(
+    Reason.ENROLLMENT_REQUIRED: not_enrolled(
         "Access knows you, but no operator is bound to your Access subject."
     ),
-    Reason.ENROLLMENT_FAILED: _not_enrolled(
+    Reason.ENROLLMENT_FAILED: not_enrolled(
         "The enrollment token is wrong, expired, used, or meant for another address."
     ),
     Reason.ENROLLMENT_LIMITED: Answer(
@@ -305,7 +257,7 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "Check INTERNAL_SIGNING_KEY_FILE.",
         retry_after=2,
     ),
-    Reason.WEBSOCKET_MALFORMED: _bad_shape(
+    Reason.WEBSOCKET_MALFORMED: bad_shape(
         "The websocket handshake is incomplete, or can be read in two ways."
     ),
     Reason.WEBSOCKET_VERSION: Answer(
@@ -346,13 +298,13 @@ ANSWERS: Final[dict[Reason, Answer]] = {
         "Who asked for a forward-auth answer is no proxy that AUTH_PROXY_TRUSTED_PROXIES names.",
         "Name the address of the proxy there. Nobody else has reason to ask.",
     ),
-    Reason.PROXY_WORDS_AMBIGUOUS: _bad_shape(
+    Reason.PROXY_WORDS_AMBIGUOUS: bad_shape(
         "What the proxy says of the request is missing, doubled, in an alias spelling, or comes with a body."
     ),
-    Reason.TARGET_NOT_CANONICAL: _bad_shape(
+    Reason.TARGET_NOT_CANONICAL: bad_shape(
         "The proxy would forward the path or query in another spelling than the one that was decided on."
     ),
-    Reason.HEADER_PASSED_ON: _bad_shape(
+    Reason.HEADER_PASSED_ON: bad_shape(
         "The proxy would pass on a header that changes what the request means, and that the sidecar drops."
     ),
     Reason.MISCONFIGURED: Answer(

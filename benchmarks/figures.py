@@ -54,12 +54,22 @@ def figures(rounds: Sequence[Round]) -> Figures:
 
 def ratio(rounds: Mapping[str, Sequence[Round]], name: str, base: str, value: Value) -> float | None:
     """The median over the pairs of rounds; of pairs that count where there are any."""
-    if name not in rounds or base not in rounds:
-        return None
-    pairs = list(zip(rounds[name], rounds[base], strict=True))
-    counting = [pair for pair in pairs if all(one.counts for one in pair)]
-    ratios = [value(one) / value(other) for one, other in counting or pairs if value(other)]
+    pairs = _pairs(rounds, name, base)
+    ratios = [value(one) / value(other) for one, other in _valid(pairs) or pairs if value(other)]
     return statistics.median(ratios) if ratios else None
+
+
+def is_proven(rounds: Mapping[str, Sequence[Round]], name: str, base: str) -> bool:
+    """Both counted in at least one round."""
+    return bool(_valid(_pairs(rounds, name, base)))
+
+
+def _pairs(rounds: Mapping[str, Sequence[Round]], name: str, base: str) -> list[tuple[Round, Round]]:
+    return list(zip(rounds.get(name, ()), rounds.get(base, ()), strict=False))
+
+
+def _valid(pairs: Sequence[tuple[Round, Round]]) -> list[tuple[Round, Round]]:
+    return [pair for pair in pairs if all(one.counts for one in pair)]
 
 
 def _is_bound(rounds: Sequence[Round]) -> bool:

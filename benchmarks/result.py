@@ -29,6 +29,9 @@ class Result:
     disturbed: list[str] = field(default_factory=list)
     """Single numbers that were measured while somebody else used the machine."""
 
+    unproven: list[str] = field(default_factory=list)
+    """The names of ratios behind which no pair of valid rounds stands."""
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str) + "\n"
 

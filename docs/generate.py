@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from admin_service.settings import AdminSettings
-from auth_proxy.refusals import ANSWERS, Answer, Reason
+from auth_proxy.refusal_answers import Answer
+from auth_proxy.refusals import ANSWERS, Reason
 from auth_proxy.routes import BUILT_IN, Requirement, Route
 from auth_proxy.settings import ProxySettings
 from docs import identity_vectors

@@ -47,7 +47,9 @@ class Case:
     def decision(self, *, status: int, seconds: float) -> Decision:
         grant = None if self.signed is None else self.signed.grant
         refusal, ray = self.refusal, self.header("cf-ray")
-        route, role, operator_id = (refusal.route, refusal.role, refusal.operator_id) if refusal else ("", "", "")
+        route, role, operator_id = (
+            (refusal.route, refusal.role, refusal.operator_id) if refusal else ("", "", "")
+        )
         if grant is not None:
             route = grant.route.name
             if grant.operator is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from benchmarks.contenders.sidecar import SIDECAR
-from benchmarks.figures import figures, ratio
+from benchmarks.figures import figures, is_proven, ratio
 from benchmarks.given import SIZES, Given
 from benchmarks.interleaved import Bench, Plan, interleaved
 from benchmarks.measured import Expected, Round
@@ -33,6 +33,8 @@ def put_ratios(result: Result, row: str, rounds: Mapping[str, Sequence[Round]]) 
             found = ratio(rounds, SIDECAR.name, name, value)
             if name != SIDECAR.name and found is not None:
                 result.measures[f"{row}.{what}/{name}"] = found
+                if not is_proven(rounds, SIDECAR.name, name):
+                    result.unproven.append(f"{row}.{what}/{name}")
 
 
 def _rps(one: Round) -> float:

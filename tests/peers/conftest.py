@@ -23,3 +23,8 @@ def proxy(shared: Proxied) -> Proxied:
     """The same proxy, with nothing of other tests at its upstream."""
     shared.clear()
     return shared
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker of everything in this folder."""
+    config.addinivalue_line("markers", "peers: asks a real nginx, Envoy, Caddy or Traefik")

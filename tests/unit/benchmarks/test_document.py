@@ -67,10 +67,12 @@ def test_every_goal_stands_beside_what_was_measured() -> None:
 def test_a_figure_without_a_valid_round_has_a_star() -> None:
     """It is shown, and marked."""
     doubtful = replace(FIGURES, counting=0)
-    result = replace(RESULT, figures={"get": {"sidecar": doubtful, "envoy": FIGURES}})
+    figures = {"get": {"sidecar": doubtful, "envoy": FIGURES}}
+    result = replace(RESULT, figures=figures, unproven=["get.rps/envoy"])
 
     assert "30,000* |" in generated(result)
     assert "1.55* |" in generated(result)
+    assert "1.55 |" in generated(RESULT)
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(0.9, "met"), (1.1, "missed"), (0.4, "moonshot")])

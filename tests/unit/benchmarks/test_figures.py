@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from benchmarks.figures import figures, ratio
+from benchmarks.figures import figures, is_proven, ratio
 from benchmarks.measured import Round
 
 ROUND = Round(
@@ -42,3 +42,9 @@ def test_a_proxy_with_time_left_is_a_lower_bound() -> None:
 
     assert figures([idle]).is_bound
     assert not figures([replace(idle, load_cpu=0.5)]).is_bound
+
+
+def test_a_ratio_is_proven_by_one_valid_pair() -> None:
+    """Valid rounds that were not measured together prove nothing about each other."""
+    assert is_proven({"a": [ROUND, INVALID], "b": [ROUND, ROUND]}, "a", "b")
+    assert not is_proven({"a": [ROUND, INVALID], "b": [INVALID, ROUND]}, "a", "b")

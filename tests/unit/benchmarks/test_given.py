@@ -33,16 +33,21 @@ def test_good_tokens_are_distinct_and_good(issuer: AccessIssuer) -> None:
     assert len(emails) == 3
 
 
-def test_bad_tokens_fail_at_the_signature_alone(issuer: AccessIssuer) -> None:
+def test_bad_tokens_fail_at_the_signature_alone() -> None:
     """They carry our `kid`, current claims and a signature below our modulus, which another key made."""
-    public = issuer.current.private.public_key()
-    for token in bad_tokens(issuer, SigningKey.generate(), 2):
+    keys = sorted((SigningKey.generate() for _ in range(4)), key=_modulus)
+    issuer = AccessIssuer(TEAM, SystemClock(), keys=keys[:1])  # most of the others' signatures are above it
+    for token in bad_tokens(issuer, keys[-1], 40):
         signature = jwt.utils.base64url_decode(token.rpartition(".")[2])
 
         assert jwt.get_unverified_header(token)["kid"] == issuer.current.kid
-        assert int.from_bytes(signature, "big") < public.public_numbers().n
+        assert int.from_bytes(signature, "big") < _modulus(issuer.current)
         with pytest.raises(jwt.InvalidSignatureError):
-            jwt.decode(token, public, algorithms=["RS256"], audience=AUDIENCE)
+            jwt.decode(token, keys[0].private.public_key(), algorithms=["RS256"], audience=AUDIENCE)
+
+
+def _modulus(key: SigningKey) -> int:
+    return key.private.public_key().public_numbers().n
 
 
 def test_the_place_of_a_number_lies_in_the_signature(issuer: AccessIssuer) -> None:

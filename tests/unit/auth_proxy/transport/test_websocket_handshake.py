@@ -1,6 +1,5 @@
 """Both handshakes of a websocket: what is read from the client, and what an upstream must prove."""
 
-
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
