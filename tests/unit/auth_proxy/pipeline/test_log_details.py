@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-
 import pytest
 
 from auth_proxy.pipeline.admit import AdmitPolicy, admit
