@@ -5,7 +5,6 @@ An input is a request head as text, `METHOD TARGET VERSION` and header lines, wi
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 from auth_proxy.pipeline.admit import METHODS, AdmitPolicy, admit
@@ -73,7 +72,7 @@ def judge(raw: RawRequest, inbound: Inbound, policy: AdmitPolicy) -> None:
     _judge_path(inbound.path.replace("%2F", "/") if policy.encoded_slashes else inbound.path)
     assert inbound.target.partition("?")[0] == inbound.path
     assert re.fullmatch(r"[!-~]+", inbound.target)
-    again = admit(replace(raw, target=inbound.target), policy)
+    again = admit(raw._replace(target=inbound.target), policy)
     assert (again.path, again.target) == (inbound.path, inbound.target), "no fixpoint"
     _judge_headers(inbound)
 
