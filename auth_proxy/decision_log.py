@@ -133,7 +133,7 @@ class DecisionLog:
     def record(self, decision: Decision) -> None:
         self._count(decision)
         if not self._unwritten:
-            self._write_soon()
+            asyncio.get_running_loop().call_soon(self.flush)
         self._unwritten.append(self._line(decision))
 
     def flush(self) -> None:
@@ -141,12 +141,6 @@ class DecisionLog:
         lines, self._unwritten = self._unwritten, []
         if lines:
             raw_logger().info("\n".join(lines))
-
-    def _write_soon(self) -> None:
-        try:
-            asyncio.get_running_loop().call_soon(self.flush)
-        except RuntimeError:  # outside of a loop, as in a command: the caller flushes
-            return
 
     def _count(self, decision: Decision) -> None:
         outcome = decision.outcome
