@@ -229,3 +229,25 @@ async def test_a_file_that_still_changes_is_not_read_yet(tmp_path: Path) -> None
     await watched.close()
 
     assert adopted == [int("1" * 29)]
+
+
+async def test_a_defect_of_the_glimpse_does_not_end_the_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what nobody expected while the files are compared: the next look still counts (R-064)."""
+    path = tmp_path / "n"
+    write(path, "1")
+    watched = Watched(path, number, expected=BrokenError, every_seconds=0.01)
+    await watched.start()
+    with monkeypatch.context() as broken:
+
+        def defect(_path: Path) -> object:
+            raise ZeroDivisionError
+
+        broken.setattr("auth_proxy.watched._signature", defect)
+        await asyncio.sleep(0.1)
+    write(path, "2")
+    async with asyncio.timeout(5):
+        while watched.value != 2:
+            await asyncio.sleep(0.01)
+    await watched.close()
