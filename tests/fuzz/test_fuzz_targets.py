@@ -47,6 +47,7 @@ def test_a_planted_bug_is_found_and_told(tmp_path: Path) -> None:
 
     assert done.returncode != 0
     assert "FINDING: b'" in done.stdout
+    assert "AssertionError" in done.stdout + done.stderr
 
 
 def test_every_seed_is_harmless() -> None:
