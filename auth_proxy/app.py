@@ -140,8 +140,13 @@ async def running(
         if settings.dev_gate_is_open:
             _log.warning("development_gate_open", meaning="everybody on this machine is an operator")
         looks = (ring.look, *operators.looks, *routes.looks)
+        metrics.in_flight.set_function(lambda: gate.in_flight)
         server = GateServer(
-            gate, gate.refuse_unparsed, connections_of(settings, metrics), leaving=path.websockets.leave
+            gate,
+            gate.refuse_unparsed,
+            connections_of(settings, metrics),
+            leaving=path.websockets.leave,
+            at_once=gate.answer_at_once,
         )
         yield Sidecar(server, ops, metrics, looks, departure, own_pages)
 

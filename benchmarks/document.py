@@ -3,6 +3,7 @@
 A figure that no valid round stands behind is marked with a star, never left out in silence.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ _HEADINGS: Final = {
     "get": "1 KB GET at saturation",
     "64k": "64 KB bodies",
     "1m": "1 MB bodies",
+    "good tokens": "Good tokens, to compare the refusals with",
+    "missing token": "No token at all (refusals)",
     "bad token, repeated": "One bad token again and again (refusals)",
     "bad tokens, distinct": "Another bad token each time (refusals)",
     "good beside bad": "Good requests while as many connections send bad tokens",
@@ -35,6 +38,10 @@ class DocumentError(Exception):
 
 def write(result: Result) -> None:
     """The JSON, the chart and the document. Raises DocumentError before anything is written."""
+    if not (result.figures or result.soaked):
+        raise DocumentError("these rows alone make no document; nothing was written")
+    with contextlib.suppress(FileNotFoundError):
+        result = result.joined(Result.from_json(RESULTS.read_text(encoding="utf-8")))
     text = with_generated(DOCUMENT.read_text(encoding="utf-8"), result)
     RESULTS.write_text(result.to_json(), encoding="utf-8")
     if "get" in result.figures:
@@ -117,11 +124,15 @@ def _figures(row: str, name: str, one: Figures, measures: Mapping[str, float]) -
 
 
 def _others(result: Result) -> Iterator[str]:
-    """Latency, workers and memory: single numbers, by their names."""
+    """Bad tokens against good ones, latency, workers and memory: single numbers, by their names."""
     rows = tuple(f"{row}." for row in result.figures)
-    single = [(name, _short(value)) for name, value in result.measures.items() if not name.startswith(rows)]
+    single = [
+        (name, f"{_short(value)}{'*' if name in result.unproven else ''}")
+        for name, value in result.measures.items()
+        if not name.startswith(rows)
+    ]
     if single:
-        yield from ("### Latency, workers, memory", "")
+        yield from ("### Bad tokens, latency, workers, memory", "")
         yield from _table(("measure", ""), [(f"`{name}`", value) for name, value in single], numbers=(1,))
     missing = [f"* disturbed, to be measured again: {what}" for what in result.disturbed]
     missing += [f"* not measured: {what}: {' '.join(why.split())}" for what, why in result.skipped.items()]
@@ -132,8 +143,10 @@ def _others(result: Result) -> Iterator[str]:
 def _machine(result: Result) -> Iterator[str]:
     machine = "; ".join(f"{name} {value}" for name, value in result.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in result.versions.items())
-    yield f"Measured on {result.when}: {result.rounds} rounds of {result.seconds:g} s. Machine: {machine}."
+    yield f"Measured on {result.moment}: {result.rounds} rounds of {result.seconds:g} s. Machine: {machine}."
     yield f"Versions: {versions}."
+    if result.soaked:
+        yield f"The soak was on {result.soaked}."
     yield ""
 
 

@@ -53,6 +53,10 @@ class Given:
     def key_set(self) -> str:
         return json.dumps({"keys": [key.jwk() for key in self.issuer.keys]})
 
+    def load_without_token(self) -> Load:
+        """The same request, with no token in it."""
+        return Load(self.folder / "head-without", self.tokens)
+
     def load(self, size: str = "1k", tokens: Path | None = None) -> Load:
         return Load(self.folder / f"head-{size}", tokens or self.tokens)
 
@@ -86,6 +90,11 @@ def head(path: str) -> str:
     )
 
 
+def without_token(text: str) -> str:
+    """The head without the line of the token."""
+    return "".join(line for line in text.splitlines(keepends=True) if "{token}" not in line)
+
+
 @contextmanager
 def given(folder: Path, upstream: int) -> Iterator[Given]:
     """Make it all, and publish the team's keys on loopback while the block runs."""
@@ -95,6 +104,7 @@ def given(folder: Path, upstream: int) -> Iterator[Given]:
         documents.append(json.dumps(issuer.certs_document()).encode())
         for size in SIZES:
             (folder / f"head-{size}").write_text(head(f"/{size}"), encoding="ascii", newline="")
+        (folder / "head-without").write_text(without_token(head("/1k")), encoding="ascii", newline="")
         yield Given(
             folder,
             upstream,

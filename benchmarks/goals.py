@@ -39,6 +39,12 @@ GOALS: Final = (
     Goal("64 KB bodies, bytes per second ÷ Envoy", "64k.bytes/envoy", 1.0, 1.5),
     Goal("1 MB bodies, bytes per second ÷ Envoy", "1m.bytes/envoy", 0.9, 1.0),
     Goal("refusals of distinct bad tokens ÷ Envoy’s", "bad tokens, distinct.rps/envoy", 1.0, 1.4),
+    Goal(
+        "p99 of good requests beside as many bad tokens ÷ alone",
+        "refusals.good_p99_beside_bad_to_alone/sidecar",
+        2.0,
+        is_ceiling=True,
+    ),
     Goal("memory with 10,000 idle connections", "memory.idle_mb", 90, is_ceiling=True, unit="MB"),
     Goal("memory gained by 1 GB sent", "memory.upload_growth_mb", 20, is_ceiling=True, unit="MB"),
     Goal("memory gained by 1 GB received", "memory.download_growth_mb", 20, is_ceiling=True, unit="MB"),

@@ -72,17 +72,29 @@ class Plan:
     """Bad tokens that are sent at the same time; all of them have to be refused."""
 
 
-def interleaved(bench: Bench, plan: Plan) -> dict[str, list[Round]]:
+Rounds = dict[str, list[Round]]
+
+
+def interleaved(bench: Bench, plan: Plan) -> Rounds:
     """For each contender its rounds, in the order in which they were measured."""
-    rounds: dict[str, list[Round]] = {name: [] for name in plan.contenders}
-    for name in plan.contenders:
+    return all_interleaved(bench, [plan])[plan.row]
+
+
+def all_interleaved(bench: Bench, plans: Sequence[Plan]) -> dict[str, Rounds]:
+    """The same for several rows that are compared with each other: each round is one of every row."""
+    rounds: dict[str, Rounds] = {plan.row: {name: [] for name in plan.contenders} for plan in plans}
+    for plan, name in _in_turn(plans):
         _warm_up(bench, plan, name)
     for number in range(bench.rounds):
-        for name in plan.contenders:
+        for plan, name in _in_turn(plans):
             measured = undisturbed(partial(_once, bench, plan, name), bench)
-            rounds[name].append(measured)
+            rounds[plan.row][name].append(measured)
             bench.tell(f"  {plan.row} {number + 1}/{bench.rounds} {name}: {in_words(measured)}")
     return rounds
+
+
+def _in_turn(plans: Sequence[Plan]) -> list[tuple[Plan, str]]:
+    return [(plan, name) for plan in plans for name in plan.contenders]
 
 
 def undisturbed(measure: Callable[[], Once], bench: Bench) -> Once:

@@ -6,7 +6,7 @@ They measure nothing; they call `look` while they work, and whoever measures loo
 import contextlib
 import http.client
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -33,6 +33,14 @@ def idle_connections(port: int, count: int, requests: Iterator[bytes]) -> Iterat
             _require_ok(connection)
             opened.append(connection)
         yield opened
+
+
+def ask_some(connections: Sequence[socket.socket], first: int, count: int, requests: Iterator[bytes]) -> None:
+    """One request on each of so many of them, from the first on and round again. Raises ClientError."""
+    for number in range(first, first + count):
+        connection = connections[number % len(connections)]
+        connection.sendall(next(requests))
+        _require_ok(connection)
 
 
 def still_open(connections: list[socket.socket]) -> int:

@@ -5,10 +5,13 @@ It formats nothing: the table, the chart and the document read it.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Self
 
 from benchmarks.figures import Figures
+
+SOAK: Final = "memory.soak_"
+"""How the measures of a soak begin."""
 
 
 @dataclass(slots=True)
@@ -16,6 +19,10 @@ class Result:
     """It grows while the rows are measured."""
 
     when: str = ""
+    commit: str = ""
+    """Of this repository; empty where nobody can tell."""
+    soaked: str = ""
+    """When the soak was, and at which commit: it runs on its own."""
     rounds: int = 0
     seconds: float = 0.0
     machine: dict[str, str] = field(default_factory=dict)
@@ -31,6 +38,19 @@ class Result:
 
     unproven: list[str] = field(default_factory=list)
     """The names of ratios behind which no pair of valid rounds stands."""
+
+    @property
+    def moment(self) -> str:
+        """The day, and the commit if it is known."""
+        return f"{self.when} at {self.commit}" if self.commit else self.when
+
+    def joined(self, previous: Self) -> Self:
+        """What is written down of this run: a soak keeps the tables before it, and they keep the soak."""
+        base = self if self.figures else previous
+        soak = self if self.soaked else previous
+        measures = {name: value for name, value in base.measures.items() if not name.startswith(SOAK)}
+        measures |= {name: value for name, value in soak.measures.items() if name.startswith(SOAK)}
+        return replace(base, measures=measures, soaked=soak.soaked)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str) + "\n"

@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of each round")
     parser.add_argument(
-        "--soak", type=float, default=0, metavar="MINUTES", help="of bounded load, for memory"
+        "--soak", type=float, default=0, metavar="MINUTES", help="of bounded load, for the row soak"
     )
     parser.add_argument(
         "--write", action="store_true", help="results.json, the chart and docs/performance.md"

@@ -24,8 +24,9 @@ from benchmarks.rows.get import get
 from benchmarks.rows.latency import latency
 from benchmarks.rows.memory import memory
 from benchmarks.rows.refusals import refusals
+from benchmarks.rows.soak import soak
 from benchmarks.rows.workers import workers
-from benchmarks.versions import versions
+from benchmarks.versions import commit, versions
 from benchmarks.wrk import Numbers, WrkError, require_wrk
 from service_kit.clock import SystemClock
 
@@ -39,6 +40,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "latency": latency,
     "workers": workers,
     "memory": memory,
+    "soak": soak,
 }
 
 
@@ -62,6 +64,7 @@ def measure(options: Options, tell: Tell) -> Result:
     allow_many_files()
     result = Result(
         when=SystemClock().now().date().isoformat(),
+        commit=commit(),
         rounds=options.rounds,
         seconds=options.seconds,
         machine=describe(),

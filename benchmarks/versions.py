@@ -1,6 +1,7 @@
-"""Which version of each contender was measured, as the programs tell it themselves."""
+"""Which version of each contender was measured, as the programs tell it themselves; and which of ours."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -8,7 +9,10 @@ from importlib.metadata import version
 from typing import Final
 
 from benchmarks.contenders.contender import Contender, find
+from benchmarks.process import ROOT
 
+_WRITTEN: Final = ("benchmarks/results.json", "docs/performance.md", "docs/images/performance.svg")
+"""What a run itself writes."""
 _NUMBER: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
 
@@ -21,6 +25,24 @@ def versions(contenders: Iterable[Contender]) -> dict[str, str]:
         | {program: _told(one.version) for program, one in programs.items()}
         | {"wrk": _told(("wrk", "-v"))}
     )
+
+
+def commit() -> str:
+    """The commit that is measured, with "-dirty" if anything but the results differs from it."""
+    number = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", ".", *(f":!{name}" for name in _WRITTEN))
+    return f"{number}-dirty" if number and changed else number
+
+
+def _git(*words: str) -> str:
+    """What git says in this repository; nothing where there is none."""
+    program = shutil.which("git")
+    if program is None:
+        return ""
+    told = subprocess.run(
+        [program, *words], capture_output=True, text=True, cwd=ROOT, timeout=20, check=False
+    )
+    return told.stdout.strip() if told.returncode == 0 else ""
 
 
 def _told(words: tuple[str, ...]) -> str:

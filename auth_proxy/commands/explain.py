@@ -18,10 +18,10 @@ from auth_proxy.commands.report import Report, listed
 from auth_proxy.commands.token_claims import UnverifiedToken, judge_token
 from auth_proxy.composition.decision import lasting_of, pipeline_of
 from auth_proxy.destinations import Destination, StaticFolder
-from auth_proxy.gate import Pipeline
 from auth_proxy.header_names import ASSERTION_NAME
 from auth_proxy.pipeline.admit import admit
 from auth_proxy.pipeline.exchange import Grant, RawRequest, SignedGrant
+from auth_proxy.plan import Pipeline
 from auth_proxy.refusals import Refusal
 from auth_proxy.roster.file import load_operators
 from auth_proxy.routes import Route, Target

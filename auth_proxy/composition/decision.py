@@ -9,13 +9,14 @@ from auth_proxy.access.key_set import KeySet
 from auth_proxy.access.verifier import AccessVerifier, VerifierPolicy
 from auth_proxy.composition.operators import Operators
 from auth_proxy.composition.routes import effective_routes
-from auth_proxy.gate import Pipeline
+from auth_proxy.forwarding import Networks
 from auth_proxy.header_names import letters
 from auth_proxy.pipeline.admit import AdmitPolicy
 from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
 from auth_proxy.pipeline.authorize import Authorizer
 from auth_proxy.pipeline.screen import ScreenPolicy
 from auth_proxy.pipeline.vouch import Voucher
+from auth_proxy.plan import Pipeline
 from auth_proxy.routes import RouteTable
 from auth_proxy.settings import ProxySettings
 from service_kit.clock import Clock
@@ -84,8 +85,8 @@ def _authenticator(settings: ProxySettings, lasting: Lasting) -> Authenticator |
     return Authenticator(lasting.verifier, settings.audiences_by_host)
 
 
-def _trusted(settings: ProxySettings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies)
+def _trusted(settings: ProxySettings) -> Networks:
+    return Networks(ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies)
 
 
 def _scheme(settings: ProxySettings) -> str:

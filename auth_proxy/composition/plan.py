@@ -10,8 +10,8 @@ from auth_proxy.access.claims import parse_claims
 from auth_proxy.access.compact_jws import parse_compact
 from auth_proxy.composition.data_path import DataPath
 from auth_proxy.composition.decision import Lasting, pipeline_of
-from auth_proxy.gate import Plan
 from auth_proxy.pipeline.exchange import Grant
+from auth_proxy.plan import Plan
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.routes import Route, RouteTable
 from auth_proxy.settings import ProxySettings

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from auth_proxy.case import Case
 from auth_proxy.decision_log import DecisionLog
 from auth_proxy.forward_auth.answers import REFUSAL_HEADER, REQUEST_ID_HEADER, granted, refused, told_again
-from auth_proxy.forward_auth.case import Case
 from auth_proxy.forward_auth.dialects import DIALECTS, PREFIX, Dialect
 from auth_proxy.forward_auth.leftovers import check_passed_on
 from auth_proxy.forward_auth.question import original_request

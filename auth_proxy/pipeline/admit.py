@@ -7,12 +7,12 @@ unreserved characters is undone once, so that decision and upstream see the same
 
 import re
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from auth_proxy.forwarding import Headers
-from auth_proxy.header_names import facts_of, name_of
+from auth_proxy.head_shape import HeadShape, shape_of
+from auth_proxy.header_names import facts_of
 from auth_proxy.pipeline.exchange import ENCODED_SLASH, Inbound, RawRequest
 from auth_proxy.refusals import Reason, Refusal
 
@@ -28,7 +28,8 @@ _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 # "\", "%", "." and every control character change meaning when somebody decodes once more. "/" does too,
 # and has a rule of its own below.
 _FORBIDDEN_BYTES: Final = frozenset({0x5C, 0x25, 0x7F, 0x2E, 0x3B, *range(0x20)})
-_HOST_LENGTH: Final = len("host")
+_BETWEEN: Final = b"\n"
+"""Stands between two values while they are looked at together; no value may hold it."""
 _HTTP_1_0: Final = (1, 0)
 _HTTP_1_1: Final = (1, 1)
 
@@ -48,12 +49,15 @@ class AdmitPolicy:
 
 def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
     """The request in its one reading. Raises Refusal."""
-    host = _host(raw, policy)
-    _check_sizes(raw, policy)
-    headers = _headers(raw)
+    shape = shape_of([name for name, _ in raw.headers])
+    values = [value for _, value in raw.headers]
+    host = _host(shape, values, policy)
+    everything = _BETWEEN.join(values)
+    _check_sizes(raw, policy, len(everything) + 1 + shape.size + 3 * len(values))
+    headers = _headers(shape, values, everything)
     _check_method_and_version(raw)
     path, target = _target(raw.target, host, encoded_slashes=policy.encoded_slashes)
-    framing = tuple(item for item in headers if facts_of(item[0]).frames)
+    framing = tuple(headers[place] for place in shape.framing) if shape.framing else ()
     length, chunked = _framing(raw, framing, policy) if framing else (None, False)
     return Inbound(
         method=raw.method,
@@ -65,18 +69,15 @@ def admit(raw: RawRequest, policy: AdmitPolicy) -> Inbound:
         has_body=chunked or bool(length),
         content_length=length,
         expects_continue=bool(framing) and _expects_continue(framing, raw.version),
+        shape=shape,
         request_id=raw.request_id,
     )
 
 
-def _host(raw: RawRequest, policy: AdmitPolicy) -> str:
+def _host(shape: HeadShape, values: list[bytes], policy: AdmitPolicy) -> str:
     """R-040: a foreign host learns nothing, not even that something is wrong with its request."""
     # Bytes, not text: str.strip() takes a no-break space for a space and would let a foreign host in.
-    given = [
-        value.strip(b" \t").lower()
-        for name, value in raw.headers
-        if len(name) == _HOST_LENGTH and name.lower() == b"host"
-    ]
+    given = [values[place].strip(b" \t").lower() for place in shape.hosts]
     if not given or (host := given[0].decode("latin-1")) not in policy.hosts:
         raise Refusal(Reason.HOST_UNKNOWN)
     if len(given) > 1:
@@ -84,29 +85,23 @@ def _host(raw: RawRequest, policy: AdmitPolicy) -> str:
     return host
 
 
-def _check_sizes(raw: RawRequest, policy: AdmitPolicy) -> None:
+def _check_sizes(raw: RawRequest, policy: AdmitPolicy, size: int) -> None:
+    """`size` counts names, values and the four bytes that stand around them."""
     if len(raw.target) > policy.most_target_bytes:
         raise Refusal(Reason.URI_TOO_LONG)
-    size = sum(map(len, chain.from_iterable(raw.headers))) + 4 * len(raw.headers)
     if len(raw.headers) > policy.most_headers or size > policy.most_header_bytes:
         raise Refusal(Reason.HEADERS_TOO_LARGE)
 
 
-def _headers(raw: RawRequest) -> Headers:
-    # All values in one look: it takes a tenth of the time of fifteen.
-    everything = b"".join([value for _, value in raw.headers])
-    if everything.translate(None, _VALUE_BYTES):
+def _headers(shape: HeadShape, values: list[bytes], everything: bytes) -> Headers:
+    # All values in one look and one decoding: it takes a tenth of the time of fifteen.
+    if not shape.are_names or everything.translate(None, _VALUE_BYTES) != _BETWEEN * (len(values) - 1):
         raise Refusal(Reason.HEADER_MALFORMED)
-    headers = []
-    for name, value in raw.headers:
-        text = name_of(name)
-        if text is None:
-            raise Refusal(Reason.HEADER_MALFORMED)
-        try:
-            headers.append((text, value.decode().strip(" \t")))
-        except UnicodeDecodeError as error:
-            raise Refusal(Reason.HEADER_MALFORMED, "a value is not UTF-8") from error
-    return tuple(headers)
+    try:
+        texts = everything.decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise Refusal(Reason.HEADER_MALFORMED, "a value is not UTF-8") from error
+    return tuple(zip(shape.names, [text.strip(" \t") for text in texts], strict=True))
 
 
 def _check_method_and_version(raw: RawRequest) -> None:

@@ -28,16 +28,38 @@ class Authorizer:
 
     async def authorize(self, person: Person) -> Grant:
         """Raises Refusal."""
+        grant = self.authorize_at_once(person)
+        if grant is not None:
+            return grant
+        route, operator = self._route(person), None
+        try:
+            operator = await self.enrollment.claim(
+                person.sub, person.email, person.screened.enrollment_token or "", _origin(person)
+            )
+            return self._granted(person, route, operator)
+        except Refusal as refusal:
+            raise _told(refusal, person, route, operator) from None
+
+    def authorize_at_once(self, person: Person) -> Grant | None:
+        """The same without a wait; None where an enrollment token has to be asked about. Raises Refusal."""
         route = self._route(person)
         operator = None
         try:
             _check_protocol(person)
             self._check_origin(person)
             _check_shape(person, route)
-            operator = await self._operator(person, route)
-            _check_standing(operator, route)
+            operator = self.roster.find(person.sub, person.email)
+            if operator is None and person.screened.enrollment_token is not None:
+                return None
+            return self._granted(person, route, operator)
         except Refusal as refusal:
             raise _told(refusal, person, route, operator) from None
+
+    def _granted(self, person: Person, route: Route, operator: OperatorEntry | None) -> Grant:
+        if operator is None and route.requirement is not Requirement.PERSON:
+            changed = self.roster.binds_email(person.email)
+            raise Refusal(Reason.SUBJECT_CHANGED if changed else Reason.ENROLLMENT_REQUIRED)
+        _check_standing(operator, route)
         if operator is not None:
             self.activity.seen(operator.id)
         return Grant(person, route, operator, self.roster.version)
@@ -60,17 +82,6 @@ class Authorizer:
         same_site = screened.fetch_site in (None, "same-origin")
         if not same_site or screened.origin not in self.origins[screened.inbound.host]:
             raise Refusal(Reason.ORIGIN_REJECTED)
-
-    async def _operator(self, person: Person, route: Route) -> OperatorEntry | None:
-        operator = self.roster.find(person.sub, person.email)
-        if operator is None and person.screened.enrollment_token is not None:
-            operator = await self.enrollment.claim(
-                person.sub, person.email, person.screened.enrollment_token, _origin(person)
-            )
-        if operator is None and route.requirement is not Requirement.PERSON:
-            changed = self.roster.binds_email(person.email)
-            raise Refusal(Reason.SUBJECT_CHANGED if changed else Reason.ENROLLMENT_REQUIRED)
-        return operator
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from auth_proxy.access.claims import AccessClaims
 from auth_proxy.forwarding import Headers
+from auth_proxy.head_shape import HeadShape
 from auth_proxy.roster.source import OperatorEntry
 from auth_proxy.routes import Route
 
@@ -43,6 +44,8 @@ class Inbound(NamedTuple):
     has_body: bool
     content_length: int | None
     expects_continue: bool
+    shape: HeadShape
+    """What the names of `headers` decide."""
     request_id: str = ""
 
 

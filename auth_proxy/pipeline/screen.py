@@ -5,17 +5,20 @@ Hop-by-hop headers are dropped before identity headers are added, never after, s
 `Connection: X-Internal-Identity` can remove nothing of ours (attacks.md section 3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from auth_proxy.forwarding import Headers, Network, forwarding_headers
+from auth_proxy.head_shape import LONGEST_HABIT
 from auth_proxy.header_names import (
     EXACT_NAMES,
     HELD_COOKIES,
     TOKEN_COOKIE,
     UNTOUCHABLE,
     HeaderKind,
+    NameFacts,
     facts_of,
     letters,
 )
@@ -36,81 +39,139 @@ class ScreenPolicy:
     trusted: tuple[Network, ...] = ()
 
 
+class _Places(NamedTuple):
+    """Where a head has what the screen reads, and what of it may go on: decided by its names alone."""
+
+    refusal: tuple[Reason, str] | None
+    passing: tuple[int, ...]
+    """What goes on, unless the client names it in Connection."""
+    cookies: tuple[int, ...]
+    token: int | None
+    claimed_email: int | None
+    enrollment: int | None
+    connection: tuple[int, ...]
+    """Connection in any spelling: whatever a neighbour would read in it is heard."""
+    upgrading: tuple[int, ...]
+    """Connection in its one spelling: only there is an upgrade asked for."""
+    upgrade: int | None
+    origin: int | None
+    fetch_site: int | None
+    dropped: int
+
+
 def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
     """What may go on, and the credentials taken out of it. Raises Refusal."""
-    found: dict[HeaderKind, str] = {}
-    forwardable: list[tuple[str, str]] = []
-    read: list[tuple[str, str]] = []
-    dropped = 0
-    reserved = policy.reserved
-    for item in inbound.headers:
-        facts = facts_of(item[0])
-        if facts.is_read:
-            read.append(item)
-        kind = HeaderKind.IDENTITY if facts.folded in reserved else facts.kind
-        if kind is HeaderKind.ORDINARY:
-            forwardable.append(item)
-        elif kind is HeaderKind.INTERNAL:
-            raise Refusal(Reason.IDENTITY_HEADER_SPOOFED)
-        elif kind in EXACT_NAMES:
-            _take(found, kind, *item)
-        elif kind is HeaderKind.IDENTITY:
-            dropped += 1
-    _check_singular(read)
-    if nominated := _nominated(read):
+    places = _places(inbound.shape.names, policy.reserved)
+    if places.refusal is not None:
+        raise Refusal(*places.refusal)
+    headers = inbound.headers
+    forwardable = [headers[place] for place in places.passing]
+    if nominated := _nominated(headers, places.connection):
         forwardable = [item for item in forwardable if facts_of(item[0]).folded not in nominated]
-    cookie_tokens, kept = _screen_cookies(forwardable)
-    token = found.get(HeaderKind.ASSERTION)
+    tokens: list[str] = []
+    if places.cookies:
+        tokens, forwardable = _screen_cookies(forwardable)
+    token = _value(headers, places.token)
     if token is None and policy.allow_cookie:
-        token = _only(cookie_tokens)
+        token = _only(tokens)
     return Screened(
         inbound=inbound,
-        forwardable=kept,
+        forwardable=tuple(forwardable),
         forwarding=forwarding_headers(
-            inbound.headers, inbound.peer, inbound.host, scheme=policy.scheme, trusted=policy.trusted
+            headers, inbound.peer, inbound.host, scheme=policy.scheme, trusted=policy.trusted
         ),
         token=token,
+        claimed_email=_value(headers, places.claimed_email),
+        enrollment_token=_value(headers, places.enrollment),
+        origin=_value(headers, places.origin),
+        fetch_site=_value(headers, places.fetch_site),
+        upgrade=None if places.upgrade is None else _upgrade(headers, places.upgrade, places.upgrading),
+        dropped=places.dropped,
+    )
+
+
+def _value(headers: Headers, place: int | None) -> str | None:
+    return None if place is None else headers[place][1]
+
+
+def _places_of(names: tuple[str, ...], reserved: frozenset[str]) -> _Places:
+    found: dict[HeaderKind, int] = {}
+    passing: list[int] = []
+    refusal: tuple[Reason, str] | None = None
+    dropped = 0
+    facts = [facts_of(name) for name in names]
+    for place, fact in enumerate(facts):
+        kind = HeaderKind.IDENTITY if fact.folded in reserved else fact.kind
+        if kind is HeaderKind.ORDINARY:
+            passing.append(place)
+        elif kind is HeaderKind.INTERNAL:
+            refusal = refusal or (Reason.IDENTITY_HEADER_SPOOFED, "")
+        elif kind in EXACT_NAMES:
+            refusal = refusal or _fault(found, kind, fact.text)
+            found.setdefault(kind, place)
+        elif kind is HeaderKind.IDENTITY:
+            dropped += 1
+    lowered = [name.lower() for name in names]
+    return _Places(
+        refusal=refusal or _twice(facts),
+        passing=tuple(passing),
+        cookies=tuple(place for place in passing if facts[place].folded == "cookie"),
+        token=found.get(HeaderKind.ASSERTION),
         claimed_email=found.get(HeaderKind.CLAIMED_EMAIL),
-        enrollment_token=found.get(HeaderKind.ENROLLMENT),
-        origin=_first(read, "origin"),
-        fetch_site=_first(read, "sec-fetch-site"),
-        upgrade=_upgrade(read),
+        enrollment=found.get(HeaderKind.ENROLLMENT),
+        connection=tuple(
+            place for place, fact in enumerate(facts) if fact.folded in ("connection", "proxyconnection")
+        ),
+        upgrading=tuple(place for place, name in enumerate(lowered) if name == "connection"),
+        upgrade=_first(lowered, "upgrade"),
+        origin=_first(lowered, "origin"),
+        fetch_site=_first(lowered, "sec-fetch-site"),
         dropped=dropped,
     )
 
 
-def _take(found: dict[HeaderKind, str], kind: HeaderKind, name: str, value: str) -> None:
+_places_of_a_habit = lru_cache(maxsize=1024)(_places_of)
+
+
+def _places(names: tuple[str, ...], reserved: frozenset[str]) -> _Places:
+    """Remembered where the shape is: what is no habit fills no memory."""
+    if sum(map(len, names)) > LONGEST_HABIT:
+        return _places_of(names, reserved)
+    return _places_of_a_habit(names, reserved)
+
+
+def _fault(found: Mapping[HeaderKind, int], kind: HeaderKind, name: str) -> tuple[Reason, str] | None:
+    """What is wrong with one more header of a kind that may come once, in one spelling."""
     if kind not in found and name.lower() == EXACT_NAMES[kind]:
-        found[kind] = value
-        return
+        return None
     if kind is HeaderKind.CLAIMED_EMAIL:
-        raise Refusal(Reason.IDENTITY_HEADER_SPOOFED, "the e-mail header in two copies or an alias spelling")
-    raise Refusal(Reason.CREDENTIAL_DUPLICATED)
+        return Reason.IDENTITY_HEADER_SPOOFED, "the e-mail header in two copies or an alias spelling"
+    return Reason.CREDENTIAL_DUPLICATED, ""
 
 
-def _nominated(headers: Sequence[tuple[str, str]]) -> frozenset[str]:
+def _twice(facts: Sequence[NameFacts]) -> tuple[Reason, str] | None:
+    names = [fact.folded for fact in facts if fact.folded in _SINGULAR]
+    if len(names) > len(set(names)):
+        return Reason.CREDENTIAL_DUPLICATED, "a header that may come once came twice"
+    return None
+
+
+def _first(lowered: Sequence[str], wanted: str) -> int | None:
+    return lowered.index(wanted) if wanted in lowered else None
+
+
+def _nominated(headers: Headers, places: tuple[int, ...]) -> frozenset[str]:
     """Folded names that Connection lists: for this hop only, except those that frame the request."""
-    names = (
-        letters(part)
-        for name, value in headers
-        if letters(name) in ("connection", "proxyconnection")
-        for part in value.split(",")
-    )
+    names = (letters(part) for place in places for part in headers[place][1].split(","))
     return frozenset(names) - UNTOUCHABLE
 
 
-def _check_singular(headers: Sequence[tuple[str, str]]) -> None:
-    names = [folded for name, _ in headers if (folded := facts_of(name).folded) in _SINGULAR]
-    if len(names) > len(set(names)):
-        raise Refusal(Reason.CREDENTIAL_DUPLICATED, "a header that may come once came twice")
-
-
-def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[list[str], Headers]:
+def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[list[str], list[tuple[str, str]]]:
     """The Access tokens in the cookies, and the headers without Access's own cookies."""
     tokens: list[str] = []
     kept = []
     for name, value in headers:
-        if facts_of(name).folded != "cookie" or name.lower() != "cookie":
+        if name.lower() != "cookie":
             kept.append((name, value))
             continue
         crumbs = [crumb.strip() for crumb in value.split(";")]
@@ -118,7 +179,7 @@ def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[list[str], Headers]
         rest = [crumb for crumb in crumbs if crumb and _cookie_name(crumb) not in HELD_COOKIES]
         if rest:
             kept.append((name, "; ".join(rest)))
-    return tokens, tuple(kept)
+    return tokens, kept
 
 
 def _only(tokens: list[str]) -> str | None:
@@ -132,20 +193,8 @@ def _cookie_name(crumb: str) -> str:
     return crumb.partition("=")[0].strip().lower()
 
 
-def _first(headers: Sequence[tuple[str, str]], wanted: str) -> str | None:
-    return next((value for name, value in headers if name.lower() == wanted), None)
-
-
-def _upgrade(headers: Sequence[tuple[str, str]]) -> str | None:
+def _upgrade(headers: Headers, upgrade: int, connection: tuple[int, ...]) -> str | None:
     """The protocol asked for: `Connection` is a list, and only with `upgrade` in it does it count."""
-    asked = _first(headers, "upgrade")
-    if asked is None:
-        return None
-    tokens = {
-        part.strip().lower()
-        for name, value in headers
-        if name.lower() == "connection"
-        for part in value.split(",")
-    }
+    tokens = {part.strip().lower() for place in connection for part in headers[place][1].split(",")}
     # An empty Upgrade header counts too: the parser stops reading the body for it.
-    return asked.lower() if "upgrade" in tokens else None
+    return headers[upgrade][1].lower() if "upgrade" in tokens else None

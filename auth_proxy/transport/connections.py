@@ -1,7 +1,8 @@
 """How many connections there may be, how long a client may take, and why one was ended for its cost.
 
 It counts and decides; it closes nothing itself. When all places are taken, the connection that has
-rested longest between two requests makes room; without one, the new connection is refused.
+rested longest between two requests makes room, and before all others one whose last request proved
+nobody: a flood of bad requests costs no place of somebody's. Without one, the new connection is refused.
 """
 
 import asyncio
@@ -67,6 +68,7 @@ class Connections:
         self._by_peer: Counter[str] = Counter()
         self._open = 0
         self._resting: OrderedDict[Resting, None] = OrderedDict()
+        self._unproven: OrderedDict[Resting, None] = OrderedDict()
 
     @property
     def open(self) -> int:
@@ -89,18 +91,23 @@ class Connections:
         if self._by_peer[peer] <= 0:
             del self._by_peer[peer]  # an address that is gone takes no memory
 
-    def rests(self, connection: Resting) -> None:
+    def rests(self, connection: Resting, *, is_proven: bool) -> None:
         """Its answer is sent; from now on it waits for its next request."""
-        self._resting[connection] = None
+        (self._resting if is_proven else self._unproven)[connection] = None
 
     def wakes(self, connection: Resting) -> None:
         """It rests no longer, or it has ended."""
         self._resting.pop(connection, None)
+        self._unproven.pop(connection, None)
 
     def _made_room(self) -> bool:
-        for _ in range(min(len(self._resting), _MOST_ASKED)):
-            connection, _nothing = self._resting.popitem(last=False)
-            if connection.make_room():
-                return True
-            self._resting[connection] = None  # asked again after all others
-        return False
+        return _one_left(self._unproven) or _one_left(self._resting)
+
+
+def _one_left(resting: OrderedDict[Resting, None]) -> bool:
+    for _ in range(min(len(resting), _MOST_ASKED)):
+        connection, _nothing = resting.popitem(last=False)
+        if connection.make_room():
+            return True
+        resting[connection] = None  # asked again after all others
+    return False

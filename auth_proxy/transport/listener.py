@@ -2,49 +2,23 @@
 
 There is no second request parser: two readings of one request would be a smuggling gap. The
 pure-Python fallback of aiohttp reads some requests differently, so the sidecar does not start on it.
-A client that takes too long over a head, or does not read its answer, is shed (attacks.md section 3).
-This file touches names that aiohttp does not document; pyproject.toml pins the range.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from collections.abc import Callable
 
-from aiohttp import StreamReader, http_parser, web
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp import http_parser, web
+from aiohttp.web_protocol import RequestHandler
 
-from auth_proxy.refusals import Reason, Refusal
-from auth_proxy.transport.connections import ConnectionPolicy, Connections, Shed, peer_of
-from auth_proxy.transport.transfer import Transfer
+from auth_proxy.transport.client_connection import ClientConnection, GateHandler, UnparsedHandler
+from auth_proxy.transport.connections import ConnectionPolicy, Connections
+from auth_proxy.transport.quick_path import AtOnce, QuickConnection, quick_path_fits
+from service_kit.telemetry.logging import get_logger
 
-GateHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-UnparsedHandler = Callable[[Refusal], web.StreamResponse]
-
-_LIMITS: Final[dict[str, Any]] = {
-    # A little above what admit allows, so that admit can name the refusal.
-    "max_line_size": 16 * 1024,
-    "max_field_size": 32 * 1024,
-    "max_headers": 256,
-    "keepalive_timeout": 75,
-    "lingering_time": 0,  # the gate itself reads a bounded rest of a refused body
-    "auto_decompress": False,  # a proxy passes bytes on; a gzip bomb stays packed
-    "access_log": None,
-}
-_WINDOW: Final = 256 * 1024
-"""Bytes that may wait for a client that does not read; a little more than one read from an upstream, so
-that an answer which the kernel takes at once never pauses anybody."""
-_LOOKS_PER_WAIT: Final = 4
-"""How often a connection that cannot be written to is looked at within the time it is given."""
+_log = get_logger(__name__)
 
 
 class PureParserError(RuntimeError):
     """aiohttp runs without its C parser."""
-
-
-class _SlowHeadError(Exception):
-    """The head of a request did not arrive in time."""
 
 
 def require_c_parser() -> None:
@@ -68,234 +42,23 @@ class GateServer(web.Server):
         unparsed: UnparsedHandler,
         connections: Connections | None = None,
         leaving: Callable[[], None] = lambda: None,
+        at_once: AtOnce | None = None,
     ) -> None:
         super().__init__(gate, handler_cancellation=True)  # a client that leaves cancels its upstream
         self._unparsed = unparsed
         self._leaving = leaving
+        self.at_once = at_once if quick_path_fits() else None
+        if self.at_once is not at_once:
+            _log.error(
+                "quick_path_unfit", meaning="this aiohttp is unknown: every request takes the long way"
+            )
         self.clients = connections or Connections(ConnectionPolicy())
 
     def __call__(self) -> RequestHandler:
-        return _GateProtocol(self, self._unparsed)
+        if self.at_once is None:
+            return ClientConnection(self, self._unparsed, self.clients)
+        return QuickConnection(self, self._unparsed, self.clients, self.at_once)
 
     def pre_shutdown(self) -> None:
         super().pre_shutdown()
         self._leaving()
-
-
-class _GateProtocol(RequestHandler):
-    __slots__ = (
-        "_body",
-        "_clients",
-        "_head_began",
-        "_head_due",
-        "_head_timer",
-        "_peer",
-        "_socket",
-        "_stalled_since",
-        "_unparsed",
-        "_unwritten",
-        "_write_timer",
-        "transfer",
-    )
-
-    def __init__(self, server: GateServer, unparsed: UnparsedHandler) -> None:
-        super().__init__(server, loop=server._loop, **_LIMITS)  # noqa: SLF001 - aiohttp's own Server does the same
-        self._unparsed = unparsed
-        self._clients = server.clients
-        self._peer: str | None = None
-        self._socket: asyncio.Transport | None = None
-        self._body: StreamReader = EMPTY_PAYLOAD
-        self._head_began = False
-        self._head_due = 0.0
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._stalled_since = 0.0
-        self._unwritten = 0
-        self._write_timer: asyncio.TimerHandle | None = None
-        self.transfer: Transfer | None = None
-        """What writes to the client now, past aiohttp's own writer."""
-
-    @property
-    def is_held_back(self) -> bool:
-        """Whether the client has not read what was written to it."""
-        return self._paused
-
-    @property
-    def is_leaving(self) -> bool:
-        """Whether the connection ends with the current answer."""
-        return self._close or self._force_close
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        socket = cast("asyncio.Transport", transport)
-        peer = peer_of(socket)
-        cause = self._clients.enter(peer)
-        if cause is not None:
-            self._manager = None  # connection_lost then has nothing to undo
-            self._clients.shed(cause)
-            socket.abort()
-            return
-        self._peer, self._socket = peer, socket
-        socket.set_write_buffer_limits(high=_WINDOW)
-        super().connection_made(transport)
-        self._expect_head()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._clients.wakes(self)
-        if self._peer is not None:
-            self._clients.leave(self._peer)
-        self._peer = self._socket = None
-        for timer in (self._head_timer, self._write_timer):
-            if timer is not None:
-                timer.cancel()
-        super().connection_lost(exc)
-
-    async def start(self) -> None:
-        try:
-            await super().start()
-        finally:
-            # Closing waits for the last bytes to be taken: a client that takes none would wait for ever.
-            if self._socket is not None and self._socket.get_write_buffer_size():
-                self._watch_writing()
-
-    async def _handle_request(
-        self, request: web.BaseRequest, start_time: float | None, request_handler: GateHandler
-    ) -> tuple[web.StreamResponse, bool]:
-        answered = await super()._handle_request(request, start_time, request_handler)
-        if self._socket is not None and not self._messages:
-            self._clients.rests(self)
-        return answered
-
-    def make_room(self) -> bool:
-        """End the connection for another one, if it rests: nothing asked, and nothing left to send."""
-        socket, waiter = self._socket, self._waiter
-        if socket is None or waiter is None or waiter.done() or self._messages or self._head_began:
-            return False
-        if socket.get_write_buffer_size():
-            return False  # it still reads its last answer
-        if self._peer is not None:
-            self._clients.leave(self._peer)  # connection_lost comes later, the new connection is here now
-        self._peer = None
-        self._clients.shed(Shed.RESTED)
-        socket.abort()
-        return True
-
-    def data_received(self, data: bytes) -> None:
-        if data:
-            self._clients.wakes(self)
-        in_body, heads = not self._body.is_eof(), self._request_count
-        if self._close or self._force_close:
-            self._take_while_leaving(data, wanted=in_body or self._payload_parser is not None)
-            return
-        super().data_received(data)
-        if self._request_count != heads:
-            self._body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
-            self._head_began, self._head_due = False, 0.0
-        elif data and not in_body and not self._upgraded and not self._head_began:
-            # What stands behind a body, or another head, in one piece with it counts from the next bytes.
-            self._head_began = True
-            if not self._head_due:
-                self._expect_head()
-        request = self._current_request
-        is_broken = bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
-        # The parser's error is queued behind the request that waits for the rest of this very body.
-        if is_broken and request is not None and not request.content.is_eof():
-            request.content.set_exception(web.RequestPayloadError("the body cannot be read on"))
-
-    def _take_while_leaving(self, data: bytes, *, wanted: bool) -> None:
-        """On shutdown aiohttp stops reading at once: a body that is on its way would never be whole."""
-        if not wanted:
-            return
-        close, force_close = self._close, self._force_close
-        self._close = self._force_close = False
-        try:
-            super().data_received(data)
-        finally:
-            self._close, self._force_close = self._close or close, force_close
-
-    def _expect_head(self) -> None:
-        """One timer per connection: a head that comes in time moves the due time, never the timer."""
-        self._head_due = self._loop.time() + self._clients.policy.header_seconds
-        if self._head_timer is None:
-            self._head_timer = self._loop.call_at(self._head_due, self._check_head)
-
-    def _check_head(self) -> None:
-        self._head_timer = None
-        if not self._head_due or self._socket is None:
-            return
-        if self._loop.time() < self._head_due:
-            self._head_timer = self._loop.call_at(self._head_due, self._check_head)
-        elif self._waiter is None or self._messages:
-            self._expect_head()  # an earlier request of the connection is still being answered
-        else:
-            self._shed_slow_head(self._socket, self._waiter)
-
-    def _shed_slow_head(self, socket: asyncio.Transport, waiter: "asyncio.Future[None]") -> None:
-        self._head_due = 0.0
-        self._clients.shed(Shed.SLOW_HEAD if self._head_began else Shed.SILENT)
-        if not self._head_began:
-            socket.abort()
-            return
-        # The way of aiohttp's own parser errors: answered by handle_error, then closed.
-        self._messages.append((_ErrInfo(status=408, exc=_SlowHeadError(), message=""), EMPTY_PAYLOAD))
-        if not waiter.done():
-            waiter.set_result(None)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._watch_writing()
-        if self.transfer is not None:
-            self.transfer.pause()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self.transfer is not None:
-            self.transfer.resume()
-
-    def _watch_writing(self) -> None:
-        """From now on bytes must go out: what the client does not take, others wait for."""
-        if self._socket is None:
-            return
-        self._unwritten, self._stalled_since = self._socket.get_write_buffer_size(), self._loop.time()
-        if self._write_timer is None:
-            self._look_again()
-
-    def _look_again(self) -> None:
-        wait = self._clients.policy.write_seconds / _LOOKS_PER_WAIT
-        self._write_timer = self._loop.call_later(wait, self._check_writing)
-
-    def _check_writing(self) -> None:
-        self._write_timer = None
-        socket = self._socket
-        if socket is None or not (self._paused or socket.is_closing()):
-            return
-        before, self._unwritten = self._unwritten, socket.get_write_buffer_size()
-        if self._unwritten < before:
-            self._stalled_since = self._loop.time()
-        elif self._loop.time() - self._stalled_since >= self._clients.policy.write_seconds:
-            self._clients.shed(Shed.SLOW_READER)
-            socket.abort()
-            return
-        self._look_again()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - it quotes the offending bytes, which may hold a token
-    ) -> web.StreamResponse:
-        """Refuse by name. aiohttp's own version logs and echoes the line it could not parse."""
-        if isinstance(exc, ConnectionError):
-            raise exc  # the client left, and the gate has written that down
-        if request.writer.output_size > 0:
-            raise ConnectionError("half an answer was sent; the connection must break") from exc
-        response = self._unparsed(Refusal(_reason(status, exc), type(exc).__name__))
-        response.force_close()
-        return response
-
-
-def _reason(status: int, error: BaseException | None) -> Reason:
-    if isinstance(error, LineTooLong):
-        return Reason.HEADERS_TOO_LARGE
-    if isinstance(error, _SlowHeadError):
-        return Reason.HEADER_TIMEOUT
-    return Reason.REQUEST_MALFORMED if 400 <= status < 500 else Reason.INTERNAL_ERROR  # noqa: PLR2004 - 4xx

@@ -7,7 +7,8 @@ a `Transfer`; this module adds what needs a task: the body of a request, and the
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, cast
+from functools import partial
+from typing import Protocol, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -16,12 +17,16 @@ from auth_proxy.pipeline.exchange import SignedGrant
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.transport.request_head import request_head
 from auth_proxy.transport.standing import Watch
-from auth_proxy.transport.transfer import RESPONSE_HEADER_SECONDS, Client, Done, Transfer
+from auth_proxy.transport.transfer import (
+    HTTP_1_1,
+    RESPONSE_HEADER_SECONDS,
+    Client,
+    Done,
+    Transfer,
+)
 from auth_proxy.transport.unread import read_a_little
 from auth_proxy.transport.upstream_connection import UpstreamConnection
 from auth_proxy.transport.upstream_pool import Upstream
-
-_HTTP_1_1: Final = (1, 1)
 
 
 class AnsweringClient(Client, Protocol):
@@ -69,29 +74,70 @@ class Relay:
     ) -> web.StreamResponse:
         """The upstream's answer, already sent. Raises Refusal while nothing has been sent yet."""
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Every connection of the gate's listener is one: listener._GateProtocol.
+        # Every connection of the gate's listener is one: a QuickConnection or its base.
         client = cast("AnsweringClient", request.protocol)
-        transfer = self.transfer(
+        transfer = self._transfer(
             signed,
             client,
             request_id,
             keeps_alive=request.keep_alive,
-            speaks_1_1=tuple(request.version) >= _HTTP_1_1,
+            speaks_1_1=tuple(request.version) >= HTTP_1_1,
             done=lambda _transfer, refusal: _settle(over, refusal),
         )
-        client.transfer = transfer
-        self._watch.opened.add(transfer)
+        self._open(transfer, client)
         try:
             await self._exchange(transfer, request, over)
         finally:
-            client.transfer = None
-            self._watch.opened.discard(transfer)
+            self._close(transfer, client)
             transfer.abandon()
         if not request.content.is_eof():  # the upstream did not wait for the end of the body
             await read_a_little(request)
         return Sent(transfer.status, keeps_alive=transfer.keeps_alive)
 
-    def transfer(
+    def carry(
+        self,
+        signed: SignedGrant,
+        client: AnsweringClient,
+        request_id: str,
+        *,
+        keeps_alive: bool,
+        speaks_1_1: bool,
+        done: Done,
+    ) -> bool:
+        """Begin to answer a request without a body; False for one with a body, which needs a task."""
+        if signed.grant.person.screened.inbound.has_body:
+            return False
+        transfer = self._transfer(
+            signed,
+            client,
+            request_id,
+            keeps_alive=keeps_alive,
+            speaks_1_1=speaks_1_1,
+            done=partial(self._carried, client, done),
+        )
+        self._open(transfer, client)
+        try:
+            transfer.start()
+        except BaseException:
+            self._close(transfer, client)
+            raise
+        return True
+
+    def _carried(
+        self, client: AnsweringClient, done: Done, transfer: Transfer, refusal: Refusal | None
+    ) -> None:
+        self._close(transfer, client)
+        done(transfer, refusal)
+
+    def _open(self, transfer: Transfer, client: AnsweringClient) -> None:
+        client.transfer = transfer
+        self._watch.opened.add(transfer)
+
+    def _close(self, transfer: Transfer, client: AnsweringClient) -> None:
+        client.transfer = None
+        self._watch.opened.discard(transfer)
+
+    def _transfer(
         self,
         signed: SignedGrant,
         client: Client,

@@ -23,6 +23,7 @@ from auth_proxy.transport.upstream_connection import UpstreamConnection
 from auth_proxy.transport.upstream_pool import CONNECT_SECONDS, Upstream, UpstreamUnreachableError
 
 RESPONSE_HEADER_SECONDS: Final = 60.0
+HTTP_1_1: Final = (1, 1)
 _NEVER: Final = float("inf")
 _EARLY_HINTS: Final = frozenset({102, 103})
 """Announcements that go on to the client. 100 is not among them: who asks for it gets ours."""
@@ -192,6 +193,8 @@ class Transfer:
             self.expect_answer()
         except Refusal as refusal:
             self._finish(refusal)
+        except Exception as error:  # noqa: BLE001 - nobody awaits this task: its client must not wait for ever
+            self._finish(Refusal(Reason.INTERNAL_ERROR, type(error).__name__))
 
     # On its way back: what the connection to the upstream tells.
 
@@ -284,10 +287,9 @@ class Transfer:
             self._finish(refusal)
 
     def lapse(self, reason: Reason) -> None:
-        """The grant no longer holds: half an answer is cut off, and nobody is answered any more."""
+        """The grant no longer holds: half an answer is cut off, and one that has not begun is a refusal."""
         self._ended(reason)
-        self._let_go()
-        self._break_off()
+        self.refuse(Refusal(reason))
 
     def overdue(self) -> None:
         """The upstream took too long, over its head or over the next piece of its body."""

@@ -119,6 +119,8 @@ class _Direction:
 
     def __init__(self, source: Side, sink: Side, walk: FrameWalk) -> None:
         self.source, self.sink, self.walk = source, sink, walk
+        self.is_told = False
+        """A close frame of our own has gone to the sink: it hears no second one."""
 
     async def run(self) -> None:
         """Until a close frame has passed, the source has ended, or it broke the rules."""
@@ -131,6 +133,15 @@ class _Direction:
         """Let the rest of the current frame pass, so that one of our own may follow."""
         while not self.walk.at_boundary and (chunk := await self.source.incoming.readany()):
             await self.sink.writer.write(self.walk.feed(chunk, one_frame=True))
+
+    async def finish(self) -> None:
+        """Let what the source has still to say pass, up to its close frame, which does not."""
+        self.walk.withhold_close()
+        while not (self.walk.is_closed or self.walk.is_answered or self.walk.violation):
+            chunk = await self.source.incoming.readany()
+            if not chunk:
+                return
+            await self.sink.writer.write(self.walk.feed(chunk))
 
     async def drain(self) -> None:
         """Read on without passing anything on, until the source has closed too."""
@@ -202,6 +213,10 @@ class Tunnel:
 
     async def _say_goodbye(self, end: End, *tasks: "asyncio.Task[None]") -> None:
         await _stopped(*tasks)
+        if end.cause is Cause.VIOLATION and self._up.walk.violation is not None:
+            # What the client said before it broke the rules was right, and is being answered.
+            self._say(self._up, CloseCode.GOING_AWAY)
+            await _soon(self._down.finish())
         await _soon(self._down.reach_boundary())
         self._say(self._down, end.code, end.text)
         if end.cause not in _LAPSED:  # who may say nothing more does not finish a sentence either
@@ -214,7 +229,8 @@ class Tunnel:
         """A close frame where one fits in; in the middle of a frame the connection just breaks."""
         if not direction.walk.at_boundary:
             direction.sink.abort()
-        elif not direction.walk.is_closed:
+        elif not (direction.walk.is_closed or direction.is_told):
+            direction.is_told = True
             direction.sink.say(code, text)
 
 

@@ -49,12 +49,19 @@ class FrameWalk:
         self._in_close = False
         self.is_closed = False
         """A whole close frame has passed: nothing more may."""
+        self._withholds_close = False
+        self.is_answered = False
+        """A close frame has come while it was withheld: the source has said all that it will."""
         self.violation: CloseCode | None = None
 
     @property
     def at_boundary(self) -> bool:
         """Whether a frame of our own could be put in here."""
         return self._left == 0
+
+    def withhold_close(self) -> None:
+        """Let no close frame pass from now on: a code of our own takes its place."""
+        self._withholds_close = True
 
     def feed(self, data: bytes, *, one_frame: bool = False) -> bytes:
         """What of the bytes may pass; with `one_frame` only up to the end of the current frame."""
@@ -76,7 +83,12 @@ class FrameWalk:
         return data[:position]
 
     def _is_over(self, *, one_frame: bool) -> bool:
-        return self.is_closed or self.violation is not None or (one_frame and self._left == 0)
+        return (
+            self.is_closed
+            or self.is_answered
+            or self.violation is not None
+            or (one_frame and self._left == 0)
+        )
 
     def _head_size(self, data: bytes, position: int) -> int:
         """How long the head of the next frame is; 0 while it is not whole."""
@@ -96,11 +108,13 @@ class FrameWalk:
             fits = head[0] & _FIN and length <= _SHORT and not (opcode == _CLOSE and length == 1)
             self.violation = None if fits else CloseCode.PROTOCOL_ERROR
             self._in_close = opcode == _CLOSE
+            self.is_answered = self._in_close and self._withholds_close
         else:
             self._begin_data(opcode, length, is_last=bool(head[0] & _FIN))
-        if self.violation is None:
-            self._left = length
-        return self.violation is None
+        if self.violation is not None or self.is_answered:
+            return False
+        self._left = length
+        return True
 
     def _begin_data(self, opcode: int, length: int, *, is_last: bool) -> None:
         continues = opcode == _CONTINUATION

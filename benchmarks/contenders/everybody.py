@@ -9,6 +9,7 @@ from benchmarks.contenders.envoy import ENVOY, ENVOY_WITHOUT_CACHE
 from benchmarks.contenders.haproxy import HAPROXY, HAPROXY_PLAIN
 from benchmarks.contenders.naive import NAIVE
 from benchmarks.contenders.nginx import NGINX
+from benchmarks.contenders.nginx_auth import NGINX_AUTH, NGINX_AUTH_CACHED
 from benchmarks.contenders.sidecar import SIDECAR
 from benchmarks.contenders.traefik import TRAEFIK
 
@@ -18,6 +19,8 @@ EVERYBODY: Final = (
     ENVOY_WITHOUT_CACHE,
     HAPROXY,
     NAIVE,
+    NGINX_AUTH,
+    NGINX_AUTH_CACHED,
     NGINX,
     HAPROXY_PLAIN,
     TRAEFIK,

@@ -60,14 +60,15 @@ def upstream_command(folder: Path, port: int) -> Command:
     files.mkdir()
     for name, size in SIZES.items():
         (files / name).write_bytes(b"x" * size)
-    return _command(folder, port, _UPSTREAM.format(local=LOCAL, port=port, folder=folder))
+    return command_for(folder, port, _UPSTREAM.format(local=LOCAL, port=port, folder=folder))
 
 
 def _proxy(given: Given, folder: Path, port: int) -> Command:
-    return _command(folder, port, _PROXY.format(local=LOCAL, port=port, upstream=given.upstream))
+    return command_for(folder, port, _PROXY.format(local=LOCAL, port=port, upstream=given.upstream))
 
 
-def _command(folder: Path, port: int, http: str) -> Command:
+def command_for(folder: Path, port: int, http: str) -> Command:
+    """An nginx of one worker with this in its `http` block."""
     text = _CONFIGURATION.format(user=_user(), folder=folder, http=http)
     return Command((find("nginx"), "-p", str(folder), "-c", written(folder, "nginx.conf", text)), port)
 

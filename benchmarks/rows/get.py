@@ -29,7 +29,7 @@ def put(result: Result, row: str, rounds: Mapping[str, Sequence[Round]]) -> None
 def put_ratios(result: Result, row: str, rounds: Mapping[str, Sequence[Round]]) -> None:
     """The sidecar against everybody else: more requests and shorter waits are better."""
     for name in rounds:
-        for what, value in (("rps", _rps), ("p99", _p99), ("bytes", _bytes)):
+        for what, value in (("rps", rps_of), ("p99", p99_of), ("bytes", _bytes)):
             found = ratio(rounds, SIDECAR.name, name, value)
             if name != SIDECAR.name and found is not None:
                 result.measures[f"{row}.{what}/{name}"] = found
@@ -37,11 +37,13 @@ def put_ratios(result: Result, row: str, rounds: Mapping[str, Sequence[Round]]) 
                     result.unproven.append(f"{row}.{what}/{name}")
 
 
-def _rps(one: Round) -> float:
+def rps_of(one: Round) -> float:
+    """Answers per second."""
     return one.rps
 
 
-def _p99(one: Round) -> float:
+def p99_of(one: Round) -> float:
+    """The wait that one request in a hundred exceeds."""
     return one.p99_ms
 
 

@@ -1,10 +1,9 @@
-"""Memory of the sidecar: idle connections, long bodies, stalled readers, and hours of work.
+"""Memory of the sidecar: idle connections, long bodies, stalled readers.
 
 Every number is resident memory (RSS) of the sidecar's processes together, in millions of bytes.
 """
 
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -37,12 +36,11 @@ _GIGABYTE: Final = 10**9
 _QUICK: Final = 100  # a smoke run takes a hundredth of everything
 _STALLED, _STALLED_BYTES = 60, 16 * 1024 * 1024
 _SPARE_FILES: Final = 1000
-_SAMPLE_SECONDS: Final = 5.0
 
 
 def memory(bench: Bench, given: Given, result: Result) -> None:
-    """All of it, each part with a sidecar of its own; the soak only when somebody asked for it."""
-    for part in (_idle, _bulk, _soak):
+    """All of it, each part with a sidecar of its own."""
+    for part in (_idle, _bulk):
         try:
             part(bench, given, result)
         except (ClientError, OSError) as error:
@@ -50,22 +48,30 @@ def memory(bench: Bench, given: Given, result: Result) -> None:
 
 
 def _idle(bench: Bench, given: Given, result: Result) -> None:
-    count = min(IDLE // (_QUICK if bench.is_quick else 1), _most_connections())
-    if count < IDLE and not bench.is_quick:
-        result.skipped[f"{IDLE} idle connections"] = f"the limit of open files allows {count}"
-    with _sidecar(bench, given, "idle", given.upstream, AUTH_PROXY_MAX_CONNECTIONS=str(2 * IDLE)) as running:
-        result.measures["memory.fresh_mb"] = _megabytes(running)
-        with idle_connections(running.port, count, _requests(bench, given)) as connections:
-            result.measures["memory.idle_mb"] = _megabytes(running)
+    count = how_many_idle(bench, result)
+    with own_sidecar(
+        bench, given, "idle", given.upstream, AUTH_PROXY_MAX_CONNECTIONS=str(2 * IDLE)
+    ) as running:
+        result.measures["memory.fresh_mb"] = megabytes(running)
+        with idle_connections(running.port, count, requests_in_rotation(bench, given)) as connections:
+            result.measures["memory.idle_mb"] = megabytes(running)
             load = begin(
                 *(running.port, given.load()),
                 seconds=bench.seconds,
                 first_number=bench.numbers.next(),
                 cores=[bench.cores.load],
             ).told()
-            result.measures["memory.idle_and_load_mb"] = _megabytes(running)
+            result.measures["memory.idle_and_load_mb"] = megabytes(running)
             result.measures["memory.idle_connections"] = still_open(connections)
     bench.tell(f"  memory: {count} idle connections, then {load.requests} requests beside them")
+
+
+def how_many_idle(bench: Bench, result: Result) -> int:
+    """As many idle connections as are wanted, or as this process may have."""
+    count = min(IDLE // (_QUICK if bench.is_quick else 1), _most_connections())
+    if count < IDLE and not bench.is_quick:
+        result.skipped[f"{IDLE} idle connections"] = f"the limit of open files allows {count}"
+    return count
 
 
 def _bulk(bench: Bench, given: Given, result: Result) -> None:
@@ -73,7 +79,7 @@ def _bulk(bench: Bench, given: Given, result: Result) -> None:
     token = given.tokens.read_text(encoding="ascii").split()[0]
     with (
         _bulk_upstream(bench, given) as upstream,
-        _sidecar(bench, given, "bulk", upstream.port, AUTH_PROXY_MAX_BODY=str(2 * _GIGABYTE)) as running,
+        own_sidecar(bench, given, "bulk", upstream.port, AUTH_PROXY_MAX_BODY=str(2 * _GIGABYTE)) as running,
     ):
         download(running.port, token, 10_000_000, _no_look)  # what the first body needs is no growth
         for name, send in (("upload", upload), ("download", download)):
@@ -95,51 +101,16 @@ def _growth_while_stalled(running: Running, token: str) -> float:
 
 
 def _growth(running: Running, work: Callable[[Look], None]) -> float:
-    before = _megabytes(running)
+    before = megabytes(running)
     seen = [before]
-    work(lambda: seen.append(_megabytes(running)))
-    seen.append(_megabytes(running))
+    work(lambda: seen.append(megabytes(running)))
+    seen.append(megabytes(running))
     return max(seen) - before
 
 
-def _soak(bench: Bench, given: Given, result: Result) -> None:
-    """Good and bad tokens at a bounded pace; what counts is the last quarter against the second."""
-    if not bench.soak_minutes:
-        return
-    with _sidecar(bench, given, "soak", given.upstream) as running:
-        samples = list(_soaked(bench, given, running))
-    quarter = max(1, len(samples) // 4)
-    result.measures["memory.soak_minutes"] = bench.soak_minutes
-    result.measures["memory.soak_last_mb"] = samples[-1]
-    result.measures["memory.soak_growth_mb"] = statistics.median(samples[-quarter:]) - statistics.median(
-        samples[quarter : 2 * quarter] or samples
-    )
-
-
-def _soaked(bench: Bench, given: Given, running: Running) -> Iterator[float]:
-    seconds = bench.soak_minutes * 60
-    good = replace(given.load(), connections=32, pause_ms=64)  # 500 a second at the most
-    bad = replace(given.load(tokens=given.bad_tokens), connections=8, pause_ms=64)
-    loads = [
-        begin(
-            *(running.port, load),
-            seconds=seconds,
-            first_number=bench.numbers.next(),
-            cores=[bench.cores.load],
-        )
-        for load in (good, bad)
-    ]
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        time.sleep(min(_SAMPLE_SECONDS, max(0.1, until - time.monotonic())))
-        yield _megabytes(running)
-    for load in loads:
-        told = load.told()
-        bench.tell(f"  soak: {told.requests} requests, {told.refused} refused, {told.errors} failed")
-
-
 @contextmanager
-def _sidecar(bench: Bench, given: Given, name: str, upstream: int, **changes: str) -> Iterator[Running]:
+def own_sidecar(bench: Bench, given: Given, name: str, upstream: int, **changes: str) -> Iterator[Running]:
+    """A sidecar that nobody else asks, while the block runs."""
     own = given.folder / f"memory-{name}"
     own.mkdir()
     command = sidecar.command(replace(given, upstream=upstream), own, free_port(), **changes)
@@ -155,7 +126,8 @@ def _bulk_upstream(bench: Bench, given: Given) -> Iterator[Running]:
         yield running
 
 
-def _requests(bench: Bench, given: Given) -> Iterator[bytes]:
+def requests_in_rotation(bench: Bench, given: Given) -> Iterator[bytes]:
+    """The requests of the other rows, one after the other."""
     load = given.load()
     with load.head.open(encoding="ascii", newline="") as file:
         head = file.read()
@@ -166,7 +138,8 @@ def _most_connections() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_FILES
 
 
-def _megabytes(running: Running) -> float:
+def megabytes(running: Running) -> float:
+    """What its processes have in memory now."""
     return resident_bytes(running.pids) / 1e6
 
 

@@ -165,6 +165,32 @@ async def test_bytes_in_any_pieces_are_the_same_frames(pair: Pair) -> None:
     socket.abort()
 
 
+async def test_what_was_said_before_a_fault_is_answered(pair: Pair) -> None:
+    """A bad frame ends the websocket, but not before the answers to the good ones have passed."""
+    socket = await open_websocket(pair.sidecar)
+    socket.writer.write(frame(TEXT, b"good") + frame(BINARY, b"too") + frame(TEXT, b"bad", rsv=0x40))
+
+    assert await socket.receive() == (TEXT, b"good")
+    assert await socket.receive() == (BINARY, b"too")
+    assert await socket.receive() == (CLOSE, close_payload(1002, "PROTOCOL_ERROR"))
+    assert await socket.rest() == b""
+    assert await pair.upstream.wait_closed() == 1001
+
+
+async def test_a_fault_ends_it_while_the_upstream_is_silent(pair: Pair) -> None:
+    """Nobody waits long for answers: an upstream that does not hear of the end does not put it off."""
+
+    async def say_nothing(_socket: web.WebSocketResponse) -> None:
+        await silence.wait()
+
+    silence, pair.upstream.behave = asyncio.Event(), say_nothing
+    socket = await open_websocket(pair.sidecar)
+    socket.send(TEXT, b"bad", rsv=0x40)
+
+    assert await socket.closed(seconds=2) == (1002, "PROTOCOL_ERROR")
+    silence.set()
+
+
 async def test_a_client_that_vanishes_is_told_on(pair: Pair) -> None:
     """The upstream learns at once, with 1001, that nobody is there any more."""
     socket = await open_websocket(pair.sidecar)

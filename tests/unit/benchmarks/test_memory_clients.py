@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.memory_clients import ClientError, download, idle_connections, still_open, upload
+from benchmarks.memory_clients import (
+    ClientError,
+    ask_some,
+    download,
+    idle_connections,
+    still_open,
+    upload,
+)
 from benchmarks.paced import rotation
 from benchmarks.process import Command, Running, StartError, free_port, serving
 
@@ -31,6 +38,20 @@ def test_long_bodies_arrive_whole(upstream: Running) -> None:
 
     assert looks.count("up") >= 2
     assert looks.count("down") >= 1
+
+
+def test_idle_connections_are_asked_in_turn(upstream: Running) -> None:
+    """Some at a time, and round again: none of them rests for ever, and one that was ended is an error."""
+    requests = rotation("GET /1k HTTP/1.1\r\nHost: a\r\nCf-Ray: {ray}\r\n\r\n", ["t"], 1)
+    with idle_connections(upstream.port, 3, requests) as connections:
+        ask_some(connections, 2, 2, requests)
+        assert still_open(connections) == 3
+        for connection in connections:
+            connection.setblocking(True)
+        connections[1].close()
+        ask_some(connections, 2, 2, requests)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            ask_some(connections, 0, 2, requests)
 
 
 def test_idle_connections_are_counted_honestly(upstream: Running) -> None:

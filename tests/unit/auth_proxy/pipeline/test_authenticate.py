@@ -16,10 +16,15 @@ class RecordingVerifier:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, frozenset[str]]] = []
+        self.is_new_to_it = False
 
     async def verify(self, token: str, *, audiences: frozenset[str]) -> AccessClaims:
         self.asked.append((token, audiences))
         return claims()
+
+    def verify_remembered(self, token: str, *, audiences: frozenset[str]) -> AccessClaims | None:
+        self.asked.append((token, audiences))
+        return None if self.is_new_to_it else claims()
 
 
 async def test_the_audience_is_that_of_the_host_that_was_asked() -> None:
@@ -31,6 +36,43 @@ async def test_the_audience_is_that_of_the_host_that_was_asked() -> None:
 
     assert verifier.asked == [("t", frozenset({"aud-1"}))]
     assert (verified.screened, verified.claims) == (asked, claims())
+
+
+async def test_the_answer_at_once_is_the_same_answer() -> None:
+    """R-014: the quick way asks for the same audience, and what it gives `authenticate` gives too."""
+    verifier = RecordingVerifier()
+    gate = Authenticator(verifier, {HOST: frozenset({"aud-1"}), "other.example": frozenset({"aud-2"})})
+    asked = screened("/", ("Cf-Access-Jwt-Assertion", "t"))
+
+    assert gate.authenticate_at_once(asked) == await gate.authenticate(asked)
+    assert verifier.asked == [("t", frozenset({"aud-1"}))] * 2
+
+
+def test_a_new_token_has_no_answer_at_once() -> None:
+    """R-012: nobody is let in before the token is proven; no claims are made up meanwhile."""
+    verifier = RecordingVerifier()
+    verifier.is_new_to_it = True
+    asked = screened("/", ("Cf-Access-Jwt-Assertion", "t"))
+
+    assert Authenticator(verifier, {HOST: frozenset({"a"})}).authenticate_at_once(asked) is None
+
+
+def test_without_a_token_nobody_is_asked_at_once_either() -> None:
+    """R-042, R-170: the quick way has no other door."""
+    verifier = RecordingVerifier()
+    alone = screened("/", ("Cf-Access-Authenticated-User-Email", "ada@example.com"))
+    with pytest.raises(Refusal) as caught:
+        Authenticator(verifier, {HOST: frozenset({"a"})}).authenticate_at_once(alone)
+
+    assert caught.value.reason is Reason.TOKEN_MISSING
+    assert verifier.asked == []
+
+
+async def test_the_development_gate_always_answers_at_once() -> None:
+    """R-049: one person on both ways."""
+    gate = InsecureDevAuthenticator("ada@example.com", FrozenClock())
+
+    assert gate.authenticate_at_once(screened()) == await gate.authenticate(screened())
 
 
 async def test_without_a_token_nobody_is_asked() -> None:

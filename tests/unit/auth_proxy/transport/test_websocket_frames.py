@@ -72,6 +72,20 @@ def test_nothing_passes_behind_a_close_frame() -> None:
     assert follower.feed(frame(TEXT, b"more")) == b""
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_close_frame_that_is_withheld_does_not_pass(size: int) -> None:
+    """Everything before it does, in any pieces; a boundary is left, where a code of our own fits in."""
+    follower, passed = walk(), b""
+    said = frame(TEXT, b"one") + frame(PING, b"two")
+    sent = said + frame(CLOSE, close_payload(1000)) + frame(TEXT, b"more")
+    follower.withhold_close()
+    for position in range(0, len(sent), size):
+        passed += follower.feed(sent[position : position + size])
+
+    assert passed == said
+    assert (follower.is_answered, follower.is_closed, follower.at_boundary) == (True, False, True)
+
+
 @pytest.mark.parametrize("masked", [True, False])
 def test_each_direction_has_its_mask(masked: bool) -> None:
     """A client masks, a server does not; the other way round is no websocket."""

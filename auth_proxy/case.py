@@ -1,6 +1,6 @@
-"""One question from a proxy, and what the decision log, the audit log and the renderer are told of it.
+"""One request that is decided, and what the decision log, the audit log and the renderer are told of it.
 
-As at the gate: as much as is proven, and nothing that the client chose.
+As much as is proven, and nothing that the client chose. It decides nothing itself.
 """
 
 import re
@@ -22,13 +22,16 @@ _NOTHING: Final = "-"
 
 @dataclass(slots=True)
 class Case:
-    """A question, and how far it came."""
+    """A request, and how far it came."""
 
     question: RawRequest
     about: RawRequest | None = None
-    """The request of the client; None while the proxy's words are not understood."""
+    """The request of the client. At the gate it is the question itself; of a proxy's question it is
+    None while the proxy's words are not understood."""
     signed: SignedGrant | None = None
     refusal: Refusal | None = None
+    is_abandoned: bool = False
+    """The client left, and was neither let through nor refused."""
 
     @property
     def request_id(self) -> str:
@@ -38,15 +41,23 @@ class Case:
     def method(self) -> str:
         return self.about.method if self.about else ""
 
-    def header(self, wanted: str) -> str:
-        """A header of the client's request; empty when it is missing or not understood."""
-        headers = self.about.headers if self.about else ()
-        name = wanted.encode()
-        return next((value.decode("latin-1") for key, value in headers if key.lower() == name), "")
+    @property
+    def is_proven(self) -> bool:
+        """Whether it is known who asks, whatever they were told."""
+        return self.signed is not None or bool(self.refusal and self.refusal.sub)
+
+    def header(self, wanted: bytes) -> str:
+        """A header of the client's request, by its lower-case name; empty when it is missing."""
+        if self.about is not None:
+            size = len(wanted)
+            for name, value in self.about.headers:
+                if len(name) == size and name.lower() == wanted:
+                    return value.decode("latin-1")
+        return ""
 
     def decision(self, *, status: int, seconds: float) -> Decision:
         grant = None if self.signed is None else self.signed.grant
-        refusal, ray = self.refusal, self.header("cf-ray")
+        refusal, ray = self.refusal, self.header(b"cf-ray")
         route, role, operator_id = (
             (refusal.route, refusal.role, refusal.operator_id) if refusal else ("", "", "")
         )
@@ -66,9 +77,11 @@ class Case:
             operator_id=operator_id,
             ray_id=ray if _RAY.fullmatch(ray) else "",
             dropped_headers=0 if grant is None else grant.person.screened.dropped,
+            is_abandoned=self.is_abandoned,
         )
 
     def denied(self, refusal: Refusal, trusted: tuple[Network, ...]) -> Denied:
+        """What the audit log is told; the client chose the address only behind a trusted proxy."""
         headers = self.about.headers if self.about else ()
         sent = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
         return Denied(
@@ -78,14 +91,14 @@ class Case:
             operator_id=refusal.operator_id,
             route=refusal.route or _NOTHING,
             ip=client_address(sent, self.question.peer, trusted),
-            user_agent=self.header("user-agent"),
+            user_agent=self.header(b"user-agent"),
             request_id=self.request_id,
         )
 
     def reader(self, *, can_enroll: bool) -> Reader:
         target = self.about.target if self.about else ""
         page = prefers_page(
-            self.header("accept"), self.header("sec-fetch-mode"), self.header("x-requested-with")
+            self.header(b"accept"), self.header(b"sec-fetch-mode"), self.header(b"x-requested-with")
         )
         boots = target.partition("?")[0] == BOOT_EXCHANGE
         return Reader(wants_page=page, navigates=page, boots=boots, can_enroll=can_enroll)
