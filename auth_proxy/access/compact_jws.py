@@ -18,7 +18,7 @@ KEY_ID: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _PARTS: Final = 3
 _MAX_HEADER_BYTES: Final = 4096
 # RFC 7515 lets a header carry its own key or change how the payload is read; RFC 8725 says why not.
-_REFUSED_MEMBERS: Final = ("crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "cty")
+_REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "cty"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,13 @@ class UnverifiedJws:
 
     unverified_key_id: str
     unverified_payload: bytes
+    unverified_signature: bytes
+    signing_input: bytes
+    """What the signature has to be of: the very characters that the key id and payload were read from."""
 
 
 def parse_compact(token: str) -> UnverifiedJws:
-    """The key id and payload that the token claims (R-013).
+    """The key id, payload and signature that the token claims (R-013).
 
     Raises Refusal: TOKEN_MALFORMED, TOKEN_ALGORITHM or TOKEN_HEADER.
     """
@@ -38,22 +41,23 @@ def parse_compact(token: str) -> UnverifiedJws:
     if len(parts) != _PARTS:
         raise Refusal(Reason.TOKEN_MALFORMED, "not three parts")
     try:
-        header, payload, _signature = (decode_canonical(part) for part in parts)
+        header, payload, signature = map(decode_canonical, parts)
         members = parse_object(header, max_bytes=_MAX_HEADER_BYTES)
     except StrictJsonError as error:
         raise Refusal(Reason.TOKEN_MALFORMED, f"header: {error}") from None
     except ValueError as error:
         raise Refusal(Reason.TOKEN_MALFORMED, str(error)) from None
-    return UnverifiedJws(_judge_header(members), payload)
+    signing_input = token[: token.rindex(".")].encode("ascii")
+    return UnverifiedJws(_judge_header(members), payload, signature, signing_input)
 
 
 def _judge_header(members: dict[str, object]) -> str:
     # "none", "None", HS256 with the public key as secret, PS256: one comparison refuses them all.
     if members.get("alg") != ALGORITHM:
         raise Refusal(Reason.TOKEN_ALGORITHM, "alg is not RS256")
-    for name in _REFUSED_MEMBERS:
-        if name in members:
-            raise Refusal(Reason.TOKEN_HEADER, f"header member {name}")
+    if not _REFUSED_MEMBERS.isdisjoint(members):
+        named = next(name for name in members if name in _REFUSED_MEMBERS)
+        raise Refusal(Reason.TOKEN_HEADER, f"header member {named}")
     kind = members.get("typ", "JWT")
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise Refusal(Reason.TOKEN_HEADER, "typ is not JWT")

@@ -34,6 +34,10 @@ class KeySet(Protocol):
         """Whether exactly this key is still trusted under this `kid`."""
         ...
 
+    def known(self, kid: str) -> RSAPublicKey | None:
+        """The key, if it is held already and may be trusted."""
+        ...
+
     async def key(self, kid: str) -> RSAPublicKey | None:
         """The key, or None when the team does not publish it. Raises Refusal(KEYS_UNAVAILABLE)."""
         ...
@@ -78,8 +82,11 @@ class StaticKeySet:
     def has(self, kid: str, key: RSAPublicKey) -> bool:
         return self._keys.get(kid) == key
 
-    async def key(self, kid: str) -> RSAPublicKey | None:
+    def known(self, kid: str) -> RSAPublicKey | None:
         return self._keys.get(kid)
+
+    async def key(self, kid: str) -> RSAPublicKey | None:
+        return self.known(kid)
 
     def signature_verified(self) -> None:
         pass
@@ -165,8 +172,11 @@ class RemoteKeySet:
         # A renewed set keeps the objects of unchanged keys, so identity is equality here.
         return self._trusted().get(kid) is key
 
+    def known(self, kid: str) -> RSAPublicKey | None:
+        return self._trusted().get(kid)
+
     async def key(self, kid: str) -> RSAPublicKey | None:
-        found = self._trusted().get(kid)
+        found = self.known(kid)
         if found is not None:
             return found
         if self.ready:

@@ -2,18 +2,21 @@
 
 It returns nothing unverified, chooses no key or algorithm by what a token says, and does not ask
 whether the subject is a person: that is `claims.require_person`.
+
+One reading of the clock serves every judgement of a call, in the memory too: a token that is remembered
+costs 2.6 µs (0.9 of them SHA-256, 0.4 the clock), where it took 3.6, and 0.3 more for who awaits. A new
+one costs 56 µs, forged or not; see `signature`.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from jwt.api_jws import PyJWS
-from jwt.exceptions import PyJWTError
 
 from auth_proxy.access.claims import AccessClaims, parse_claims
-from auth_proxy.access.compact_jws import ALGORITHM, parse_compact
+from auth_proxy.access.compact_jws import UnverifiedJws, parse_compact
 from auth_proxy.access.key_set import KeySet
+from auth_proxy.access.signature import require_signature
 from auth_proxy.access.token_cache import (
     RefusedTokenCache,
     VerifiedToken,
@@ -44,6 +47,16 @@ class VerifierPolicy:
             raise ValueError("limits are positive")
 
 
+class _Unproven(NamedTuple):
+    """A token that is right in everything but its signature, which nobody has checked."""
+
+    digest: bytes
+    generation: int
+    """Of the key set when it was read."""
+    unverified: UnverifiedJws
+    unverified_claims: AccessClaims
+
+
 class AccessVerifier:
     """Verifies Access tokens (R-012…R-014, R-043…R-047); one signature check per token and key."""
 
@@ -64,84 +77,92 @@ class AccessVerifier:
             verified = VerifiedTokenCache(keys, clock=clock, leeway_seconds=policy.leeway_seconds)
         self._verified = verified
         self._refused = RefusedTokenCache(clock=clock) if refused is None else refused
-        self._jws = PyJWS(algorithms=[ALGORITHM])
 
     async def verify(self, token: str, *, audiences: frozenset[str]) -> AccessClaims:
         """The claims of a token that is valid now for one of the audiences.
 
         Raises Refusal, whose detail holds no token contents. No audience admits no token (R-173).
         """
-        digest = self._digest(token)
-        remembered = self._verified.find(digest)
-        if remembered is None:
-            claims = await self._prove_once(token, digest, audiences)
-        else:
-            claims = remembered.claims
-        # Also on a hit: time has passed since, and another route has another audience.
-        self._require_valid(claims, audiences)
+        judged = self._judge_at_once(token, audiences)
+        if isinstance(judged, AccessClaims):
+            return judged
+        claims = self._proven(judged, await self._keys.key(judged.unverified_claims.key_id))
+        # Time has passed while the key was fetched.
+        self._require_valid(claims, audiences, self._clock.now().timestamp())
         return claims
+
+    def verify_at_once(self, token: str, *, audiences: frozenset[str]) -> AccessClaims | None:
+        """What `verify` gives where its key is known; None where it would be waited for.
+
+        Raises the Refusal of `verify`. Each refusal may count as a strike against the key set, so
+        whoever got one here answers with it and does not ask `verify` again.
+        """
+        judged = self._judge_at_once(token, audiences)
+        if isinstance(judged, AccessClaims):
+            return judged
+        key = self._keys.known(judged.unverified_claims.key_id)
+        return None if key is None else self._proven(judged, key)
+
+    def _judge_at_once(self, token: str, audiences: frozenset[str]) -> AccessClaims | _Unproven:
+        digest = self._digest(token)
+        now = self._clock.now().timestamp()
+        remembered = self._verified.find(digest, now)
+        if remembered is None:
+            return self._read_once(token, digest, audiences, now)
+        # Also on a hit: time has passed since, and another route has another audience.
+        self._require_valid(remembered.claims, audiences, now)
+        return remembered.claims
 
     def _digest(self, token: str) -> bytes:
         if not token:
             raise Refusal(Reason.TOKEN_MISSING)
-        # One byte above 0x7f makes PyJWT raise UnicodeEncodeError, which is no error of its own.
         if len(token) > self._policy.max_token_bytes or not token.isascii():
             raise Refusal(Reason.TOKEN_MALFORMED, "too long or not ASCII")
         return token_digest(token)
 
-    async def _prove_once(self, token: str, digest: bytes, audiences: frozenset[str]) -> AccessClaims:
-        known = self._refused.find(digest, generation=self._keys.generation)
+    def _read_once(self, token: str, digest: bytes, audiences: frozenset[str], now: float) -> _Unproven:
+        generation = self._keys.generation
+        known = self._refused.find(digest, generation=generation)
         if known is not None:
             self._count(known)
             raise Refusal(known, "remembered")
-        generation = self._keys.generation
         try:
-            verified = await self._prove(token, audiences)
+            unverified = parse_compact(token)
+            claims = parse_claims(unverified.unverified_payload, key_id=unverified.unverified_key_id)
+            # A foreign or stale token must not cause a fetch, nor a signature check.
+            self._require_valid(claims, audiences, now)
         except Refusal as refusal:
-            self._count(refusal.reason)
             self._refused.remember(digest, refusal.reason, generation=generation)
             raise
-        self._keys.signature_verified()
-        self._verified.remember(digest, verified)
-        return verified.claims
+        return _Unproven(digest, generation, unverified, claims)
 
-    async def _prove(self, token: str, audiences: frozenset[str]) -> VerifiedToken:
-        unverified = parse_compact(token)
-        kid = unverified.unverified_key_id
-        unverified_claims = parse_claims(unverified.unverified_payload, key_id=kid)
-        # A foreign or stale token must not cause a fetch, nor a signature check.
-        self._require_valid(unverified_claims, audiences)
-        key = await self._keys.key(kid)
-        if key is None:
-            raise Refusal(Reason.TOKEN_KEY_UNKNOWN)
-        self._require_signature(token, key, payload=unverified.unverified_payload)
-        return VerifiedToken(unverified_claims, key)
-
-    def _require_signature(self, token: str, key: RSAPublicKey, *, payload: bytes) -> None:
+    def _proven(self, unproven: _Unproven, key: RSAPublicKey | None) -> AccessClaims:
         try:
-            proven = self._jws.decode_complete(token, key, algorithms=[ALGORITHM])
-        except PyJWTError:
-            raise Refusal(Reason.TOKEN_SIGNATURE) from None
-        # What we read must be what was signed, whatever the next version of the library does.
-        if proven["payload"] != payload:
-            raise Refusal(Reason.TOKEN_MALFORMED, "two readings of one payload")
+            if key is None:
+                raise Refusal(Reason.TOKEN_KEY_UNKNOWN)  # noqa: TRY301 - remembered like the other
+            require_signature(unproven.unverified, key)
+        except Refusal as refusal:
+            self._count(refusal.reason)
+            self._refused.remember(unproven.digest, refusal.reason, generation=unproven.generation)
+            raise
+        self._keys.signature_verified()
+        self._verified.remember(unproven.digest, VerifiedToken(unproven.unverified_claims, key))
+        return unproven.unverified_claims
 
-    def _require_valid(self, claims: AccessClaims, audiences: frozenset[str]) -> None:
-        if claims.issuer != self._policy.issuer:
+    def _require_valid(self, claims: AccessClaims, audiences: frozenset[str], now: float) -> None:
+        policy = self._policy
+        if claims.issuer != policy.issuer:
             raise Refusal(Reason.TOKEN_ISSUER)
         if audiences.isdisjoint(claims.audiences):
             raise Refusal(Reason.TOKEN_AUDIENCE)
-        self._require_current(claims)
-
-    def _require_current(self, claims: AccessClaims) -> None:
-        now = self._clock.now().timestamp()
-        leeway = self._policy.leeway_seconds
-        if claims.expires_at + leeway <= now:
+        leeway, issued, expires = policy.leeway_seconds, claims.issued_at, claims.expires_at
+        if expires + leeway <= now:
             raise Refusal(Reason.TOKEN_EXPIRED)
-        if max(claims.issued_at, claims.not_before or 0) > now + leeway:
+        latest = now + leeway
+        if issued > latest or (claims.not_before is not None and claims.not_before > latest):
             raise Refusal(Reason.TOKEN_NOT_YET_VALID)
         # A signature proves that Access signed it, not that Access meant it to live for ten years.
-        if not 0 < claims.expires_at - claims.issued_at <= self._policy.max_lifetime_seconds + leeway:
+        if not 0 < expires - issued <= policy.max_lifetime_seconds + leeway:
             raise Refusal(Reason.TOKEN_LIFETIME)
 
     def _count(self, reason: Reason) -> None:

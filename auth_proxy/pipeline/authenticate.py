@@ -21,6 +21,10 @@ class TokenVerifier(Protocol):
         """Raises Refusal."""
         ...
 
+    def verify_at_once(self, token: str, *, audiences: frozenset[str]) -> AccessClaims | None:
+        """What `verify` gives where its key is held; None otherwise. Raises Refusal."""
+        ...
+
 
 class Authenticator:
     """Proves the Access token of each request."""
@@ -31,10 +35,22 @@ class Authenticator:
 
     async def authenticate(self, screened: Screened) -> VerifiedClaims:
         """Raises Refusal. The audience is the one of the host that was asked, never one that was sent."""
+        token, audiences = self._asked(screened)
+        return VerifiedClaims(screened, await self._verifier.verify(token, audiences=audiences))
+
+    def authenticate_at_once(self, screened: Screened) -> VerifiedClaims | None:
+        """What `authenticate` gives where the key is held; None where it would be waited for.
+
+        Raises Refusal, which is the answer: a second question would count as a second refused token.
+        """
+        token, audiences = self._asked(screened)
+        claims = self._verifier.verify_at_once(token, audiences=audiences)
+        return None if claims is None else VerifiedClaims(screened, claims)
+
+    def _asked(self, screened: Screened) -> tuple[str, frozenset[str]]:
         if screened.token is None:
             raise Refusal(Reason.TOKEN_MISSING)
-        audiences = self._audiences[screened.inbound.host]
-        return VerifiedClaims(screened, await self._verifier.verify(screened.token, audiences=audiences))
+        return screened.token, self._audiences[screened.inbound.host]
 
 
 class InsecureDevAuthenticator:
@@ -48,6 +64,10 @@ class InsecureDevAuthenticator:
         self._clock = clock
 
     async def authenticate(self, screened: Screened) -> VerifiedClaims:
+        return self.authenticate_at_once(screened)
+
+    def authenticate_at_once(self, screened: Screened) -> VerifiedClaims:
+        """The configured person, at once: there is no token to prove."""
         now = int(self._clock.now().timestamp())
         claims = AccessClaims(
             issuer="local-dev",

@@ -142,6 +142,18 @@ class IdentityVerifier:
             await self._check_first_use(claims)
         return _identity(claims)
 
+    async def verify_shown(self, token: str) -> InternalIdentity:
+        """The person of a request to somebody else, who shows what came with it.
+
+        It proves that the request was there within the last half minute, and is no leave to do anything:
+        so neither binding nor replay is asked. Only a person's own request counts; a delegation and a
+        process are refused. Raises IdentityRejectedError or KeysNotLoadedError.
+        """
+        claims = await self._proven(token)
+        if claims.azp is not None or claims.scope is not None:
+            raise IdentityRejectedError(IdentityReason.DELEGATION)
+        return _identity(claims)
+
     async def _proven(self, token: str) -> _Claims:
         key = await self._keys.key(_unverified_kid(token))
         if key is None:

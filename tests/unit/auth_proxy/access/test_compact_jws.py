@@ -101,8 +101,8 @@ HEADERS: dict[str, dict[str, object]] = {
 
 
 def test_the_token_of_access_is_taken_apart() -> None:
-    """The kid and the payload are what the token says, and are called unverified."""
-    assert parse_compact(GOOD) == UnverifiedJws("k1", PAYLOAD)
+    """R-013: the parts are called unverified, and what has to be signed is what they were read from."""
+    assert parse_compact(GOOD) == UnverifiedJws("k1", PAYLOAD, b"signature", f"{H}.{P}".encode())
 
 
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())

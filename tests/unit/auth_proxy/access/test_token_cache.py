@@ -72,11 +72,11 @@ def test_an_entry_dies_at_exp_plus_leeway(
     cache = VerifiedTokenCache(keys, clock=clock, leeway_seconds=60)
     cache.remember(b"d", verified(100))
     clock.advance(159)
-    assert cache.find(b"d") == verified(100)
+    assert cache.find(b"d", clock.now().timestamp()) == verified(100)
 
     clock.advance(1)
 
-    assert cache.find(b"d") is None
+    assert cache.find(b"d", clock.now().timestamp()) is None
     assert len(cache) <= 1
 
 
@@ -99,11 +99,11 @@ def test_an_entry_dies_with_its_key(
     entry = verified(100)
     cache.remember(b"d", entry)
     keys.trusted["k1"] = second_key.private.public_key()
-    assert cache.find(b"d") is None
+    assert cache.find(b"d", clock.now().timestamp()) is None
 
     keys.trusted["k1"] = entry.key
 
-    assert cache.find(b"d") is None
+    assert cache.find(b"d", clock.now().timestamp()) is None
 
 
 def test_a_dead_entry_that_expires_meanwhile_is_no_error(
@@ -119,7 +119,7 @@ def test_a_dead_entry_that_expires_meanwhile_is_no_error(
     cache = VerifiedTokenCache(Slow(keys.trusted["k1"]), clock=clock, leeway_seconds=0)
     cache.remember(b"d", verified(1))
 
-    assert cache.find(b"d") is None
+    assert cache.find(b"d", clock.now().timestamp()) is None
 
 
 def test_both_caches_are_bounded(
@@ -133,8 +133,47 @@ def test_both_caches_are_bounded(
         bad.remember(b"%d" % number, Reason.TOKEN_SIGNATURE, generation=1)
 
     assert (len(good), len(bad)) == (3, 3)
-    assert good.find(b"9") is not None
-    assert good.find(b"0") is None
+    assert good.find(b"9", clock.now().timestamp()) is not None
+    assert good.find(b"0", clock.now().timestamp()) is None
+
+
+def test_the_least_recently_used_makes_room(
+    keys: Keys, clock: FrozenClock, verified: Callable[[int], VerifiedToken]
+) -> None:
+    """R-012, R-047: what is asked for again stays; a flood of others pushes out what nobody asks for."""
+    now = clock.now().timestamp()
+    good = VerifiedTokenCache(keys, clock=clock, leeway_seconds=60, max_tokens=2)
+    bad = RefusedTokenCache(clock=clock, max_tokens=2)
+    for digest in (b"a", b"b"):
+        good.remember(digest, verified(100))
+        bad.remember(digest, Reason.TOKEN_SIGNATURE, generation=1)
+    assert (good.find(b"a", now), bad.find(b"a", generation=1)) == (verified(100), Reason.TOKEN_SIGNATURE)
+
+    good.remember(b"c", verified(100))
+    bad.remember(b"c", Reason.TOKEN_SIGNATURE, generation=1)
+
+    assert [good.find(digest, now) is not None for digest in (b"a", b"b", b"c")] == [True, False, True]
+    assert [bad.find(digest, generation=1) is not None for digest in (b"a", b"b", b"c")] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_token_that_is_remembered_again_takes_one_place(
+    keys: Keys, clock: FrozenClock, verified: Callable[[int], VerifiedToken]
+) -> None:
+    """R-012, R-047: the newer proof or refusal replaces the older one, and its time begins anew."""
+    good = VerifiedTokenCache(keys, clock=clock, leeway_seconds=60)
+    bad = RefusedTokenCache(clock=clock)
+    for lifetime in (100, 300):
+        good.remember(b"d", verified(lifetime))
+        bad.remember(b"d", Reason.TOKEN_SIGNATURE, generation=1)
+        clock.advance(REFUSAL_SECONDS - 1)
+
+    assert (len(good), len(bad)) == (1, 1)
+    assert good.find(b"d", clock.now().timestamp()) == verified(300)
+    assert bad.find(b"d", generation=1) is Reason.TOKEN_SIGNATURE
 
 
 def test_a_clock_that_steps_does_not_break_the_cache(
@@ -144,12 +183,12 @@ def test_a_clock_that_steps_does_not_break_the_cache(
     cache = VerifiedTokenCache(keys, clock=clock, leeway_seconds=60)
     cache.remember(b"d", verified(100))
     clock.advance(timedelta(days=1).total_seconds())
-    assert cache.find(b"d") is None
+    assert cache.find(b"d", clock.now().timestamp()) is None
     clock.advance(-timedelta(days=1).total_seconds())
 
     cache.remember(b"e", verified(100))
 
-    assert cache.find(b"e") is not None
+    assert cache.find(b"e", clock.now().timestamp()) is not None
 
 
 @pytest.mark.parametrize("reason", sorted(LASTING_REASONS))
@@ -181,3 +220,4 @@ def test_a_refusal_ends_with_the_key_set_that_it_was_made_with(clock: FrozenCloc
     cache.remember(b"d", Reason.TOKEN_SIGNATURE, generation=1)
 
     assert cache.find(b"d", generation=2) is None
+    assert len(cache) == 0

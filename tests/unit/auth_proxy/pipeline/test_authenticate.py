@@ -22,7 +22,7 @@ class RecordingVerifier:
         self.asked.append((token, audiences))
         return claims()
 
-    def verify_remembered(self, token: str, *, audiences: frozenset[str]) -> AccessClaims | None:
+    def verify_at_once(self, token: str, *, audiences: frozenset[str]) -> AccessClaims | None:
         self.asked.append((token, audiences))
         return None if self.is_new_to_it else claims()
 

@@ -411,3 +411,36 @@ async def test_a_delegation_reads_often_and_writes_once(verifier: IdentityVerifi
     with pytest.raises(IdentityRejectedError) as refused:
         await verifier.verify_delegation(write, method="POST")
     assert refused.value.reason is IdentityReason.REPLAYED
+
+
+async def test_what_is_shown_proves_a_person_and_no_right_to_act(verifier: IdentityVerifier) -> None:
+    """R-005: a token bound to another request may be shown, again and again; who it names is proven."""
+    token = sign(bound("POST", "/orders"))
+
+    first, second = await verifier.verify_shown(token), await verifier.verify_shown(token)
+
+    assert first == second
+    assert first.subject == claims()["sub"]
+    with pytest.raises(IdentityRejectedError):
+        await verifier.verify(token, method="GET", target="/x")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"azp": "admin_service"}, R.DELEGATION),
+        ({"opid": ..., "role": ..., "rv": ..., "scope": "roster"}, R.DELEGATION),
+        ({"aud": "other"}, R.AUDIENCE),
+        ({"iss": "other"}, R.ISSUER),
+        ({"iat": NOW - 100, "exp": NOW - 70}, R.EXPIRED),
+    ],
+    ids=lambda value: getattr(value, "value", "") or "-".join(value),
+)
+async def test_what_is_shown_is_proven_as_strictly(
+    verifier: IdentityVerifier, changed: Payload, reason: IdentityReason
+) -> None:
+    """R-005: neither a delegation nor a process may be shown, and audience, issuer and time hold."""
+    with pytest.raises(IdentityRejectedError) as refused:
+        await verifier.verify_shown(sign(claims(**changed)))
+
+    assert refused.value.reason is reason
