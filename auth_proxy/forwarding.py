@@ -24,7 +24,8 @@ class Networks(tuple[Network, ...]):  # noqa: SLOT001 - a tuple cannot have slot
 
 _LONGEST_CHAIN: Final = 256
 """Characters. What is longer is read each time, so that no client fills memory with it."""
-_SAID_OF_THE_CLIENT: Final = frozenset({"cf-connecting-ip", "x-forwarded-for", "x-forwarded-proto"})
+SAID_OF_THE_CLIENT: Final = frozenset({"cf-connecting-ip", "x-forwarded-for", "x-forwarded-proto"})
+"""The headers that are read here, in lower case."""
 
 
 def forwarding_headers(
@@ -52,7 +53,7 @@ def client_address(inbound_headers: Headers, peer: str, trusted: tuple[Network, 
 
 
 def _said_of_the_client(headers: Headers) -> dict[str, str]:
-    return {lowered: value for name, value in headers if (lowered := name.lower()) in _SAID_OF_THE_CLIENT}
+    return {lowered: value for name, value in headers if (lowered := name.lower()) in SAID_OF_THE_CLIENT}
 
 
 def _told(connecting: str, forwarded_for: str, trusted: tuple[Network, ...]) -> str:

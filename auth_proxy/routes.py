@@ -231,7 +231,7 @@ BUILT_IN: Final[tuple[Route, ...]] = (
     _admin("*", "/manage", Requirement.OPERATOR),
     _admin("GET", "/static/panel", Requirement.PERSON),
     _admin("GET POST", ENROLLMENT, Requirement.PERSON),
-    _admin("GET POST DELETE", BOOT_EXCHANGE, Requirement.OPERATOR),
+    _admin("POST DELETE", BOOT_EXCHANGE, Requirement.OPERATOR),
     # Operators, audit and system (R-090…R-096).
     _admin("GET", "/api/admin/me", Requirement.OPERATOR),
     _admin("PATCH", "/api/admin/me/preferences", Requirement.OPERATOR),
@@ -240,6 +240,8 @@ BUILT_IN: Final[tuple[Route, ...]] = (
     _admin("GET", "/api/admin/openapi.json", Requirement.OPERATOR),
     _admin("GET", "/api/admin/docs", Requirement.OPERATOR),
     _admin("GET POST DELETE", "/api/admin/global-admins", Permission.MANAGE_GLOBAL_ADMINS),
+    # Whose they are decides: one's own anybody may see and end, others' only who manages operators.
+    _admin("GET DELETE", "/api/admin/global-admins/*/sessions", Requirement.OPERATOR),
     _admin("GET", "/api/admin/audit-logs", Permission.VIEW_AUDIT_LOGS_GLOBAL),
     _admin("GET", "/api/admin/audit-logs/export", Permission.EXPORT_AUDIT),
     _admin("GET", "/api/admin/audit-logs/verify", Permission.EXPORT_AUDIT),

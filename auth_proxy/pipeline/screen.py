@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from auth_proxy.forwarding import Headers, Network, forwarding_headers
+from auth_proxy.forwarding import SAID_OF_THE_CLIENT, Headers, Network, forwarding_headers
 from auth_proxy.head_shape import LONGEST_HABIT
 from auth_proxy.header_names import (
     EXACT_NAMES,
@@ -46,8 +46,11 @@ class _Places(NamedTuple):
     passing: tuple[int, ...]
     """What goes on, unless the client names it in Connection."""
     cookies: tuple[int, ...]
+    """Counted within `passing`, the last one first."""
+    said: tuple[int, ...]
+    """What a proxy in front may have said of the client."""
     token: int | None
-    claimed_email: int | None
+    email: int | None
     enrollment: int | None
     connection: tuple[int, ...]
     """Connection in any spelling: whatever a neighbour would read in it is heard."""
@@ -61,16 +64,15 @@ class _Places(NamedTuple):
 
 def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
     """What may go on, and the credentials taken out of it. Raises Refusal."""
-    places = _places(inbound.shape.names, policy.reserved)
+    remembered = _places_of_a_habit if inbound.shape.size <= LONGEST_HABIT else _places_of
+    places = remembered(inbound.shape.names, policy.reserved)
     if places.refusal is not None:
         raise Refusal(*places.refusal)
     headers = inbound.headers
     forwardable = [headers[place] for place in places.passing]
-    if nominated := _nominated(headers, places.connection):
+    tokens = [token for place in places.cookies for token in _screen_cookies(forwardable, place)]
+    if nominated := _nominated(headers, places.connection) if places.connection else None:
         forwardable = [item for item in forwardable if facts_of(item[0]).folded not in nominated]
-    tokens: list[str] = []
-    if places.cookies:
-        tokens, forwardable = _screen_cookies(forwardable)
     token = _value(headers, places.token)
     if token is None and policy.allow_cookie:
         token = _only(tokens)
@@ -78,10 +80,14 @@ def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
         inbound=inbound,
         forwardable=tuple(forwardable),
         forwarding=forwarding_headers(
-            headers, inbound.peer, inbound.host, scheme=policy.scheme, trusted=policy.trusted
+            tuple([headers[place] for place in places.said]),
+            inbound.peer,
+            inbound.host,
+            scheme=policy.scheme,
+            trusted=policy.trusted,
         ),
         token=token,
-        claimed_email=_value(headers, places.claimed_email),
+        claimed_email=_value(headers, places.email),
         enrollment_token=_value(headers, places.enrollment),
         origin=_value(headers, places.origin),
         fetch_site=_value(headers, places.fetch_site),
@@ -115,9 +121,12 @@ def _places_of(names: tuple[str, ...], reserved: frozenset[str]) -> _Places:
     return _Places(
         refusal=refusal or _twice(facts),
         passing=tuple(passing),
-        cookies=tuple(place for place in passing if facts[place].folded == "cookie"),
+        cookies=tuple(
+            count for count, place in reversed(list(enumerate(passing))) if lowered[place] == "cookie"
+        ),
+        said=tuple(place for place, name in enumerate(lowered) if name in SAID_OF_THE_CLIENT),
         token=found.get(HeaderKind.ASSERTION),
-        claimed_email=found.get(HeaderKind.CLAIMED_EMAIL),
+        email=found.get(HeaderKind.CLAIMED_EMAIL),
         enrollment=found.get(HeaderKind.ENROLLMENT),
         connection=tuple(
             place for place, fact in enumerate(facts) if fact.folded in ("connection", "proxyconnection")
@@ -130,14 +139,8 @@ def _places_of(names: tuple[str, ...], reserved: frozenset[str]) -> _Places:
     )
 
 
+# Remembered where the shape is: what is no habit fills no memory.
 _places_of_a_habit = lru_cache(maxsize=1024)(_places_of)
-
-
-def _places(names: tuple[str, ...], reserved: frozenset[str]) -> _Places:
-    """Remembered where the shape is: what is no habit fills no memory."""
-    if sum(map(len, names)) > LONGEST_HABIT:
-        return _places_of(names, reserved)
-    return _places_of_a_habit(names, reserved)
 
 
 def _fault(found: Mapping[HeaderKind, int], kind: HeaderKind, name: str) -> tuple[Reason, str] | None:
@@ -166,20 +169,17 @@ def _nominated(headers: Headers, places: tuple[int, ...]) -> frozenset[str]:
     return frozenset(names) - UNTOUCHABLE
 
 
-def _screen_cookies(headers: list[tuple[str, str]]) -> tuple[list[str], list[tuple[str, str]]]:
-    """The Access tokens in the cookies, and the headers without Access's own cookies."""
-    tokens: list[str] = []
-    kept = []
-    for name, value in headers:
-        if name.lower() != "cookie":
-            kept.append((name, value))
-            continue
-        crumbs = [crumb.strip() for crumb in value.split(";")]
-        tokens += [crumb.partition("=")[2].strip() for crumb in crumbs if _cookie_name(crumb) == TOKEN_COOKIE]
-        rest = [crumb for crumb in crumbs if crumb and _cookie_name(crumb) not in HELD_COOKIES]
-        if rest:
-            kept.append((name, "; ".join(rest)))
-    return tokens, kept
+def _screen_cookies(forwardable: list[tuple[str, str]], place: int) -> list[str]:
+    """Takes Access's own cookies out of the header at that place, and gives the tokens among them."""
+    name, value = forwardable[place]
+    crumbs = [crumb.strip() for crumb in value.split(";")]
+    names = [crumb.partition("=")[0].strip().lower() for crumb in crumbs]
+    rest = [crumb for crumb, known in zip(crumbs, names, strict=True) if crumb and known not in HELD_COOKIES]
+    forwardable[place : place + 1] = [(name, "; ".join(rest))] if rest else []
+    if TOKEN_COOKIE not in names:
+        return []
+    held = zip(crumbs, names, strict=True)
+    return [crumb.partition("=")[2].strip() for crumb, known in held if known == TOKEN_COOKIE]
 
 
 def _only(tokens: list[str]) -> str | None:
@@ -187,10 +187,6 @@ def _only(tokens: list[str]) -> str | None:
     if len(tokens) > 1:
         raise Refusal(Reason.CREDENTIAL_DUPLICATED, "the Access cookie came twice")
     return tokens[0] if tokens else None
-
-
-def _cookie_name(crumb: str) -> str:
-    return crumb.partition("=")[0].strip().lower()
 
 
 def _upgrade(headers: Headers, upgrade: int, connection: tuple[int, ...]) -> str | None:

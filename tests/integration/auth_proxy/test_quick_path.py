@@ -142,8 +142,11 @@ async def test_a_connection_comes_back_to_the_quick_path(sidecar: SidecarUnderTe
     counted = Counted(sidecar)
     token = sidecar.token()
     async with connected(sidecar) as (reader, writer):
-        for _ in range(300):  # each the moment the last answer has come: the first one takes a task
-            writer.write(head(sidecar, token=token))
+        upload = head(
+            sidecar, "/u", f"Origin: https://{HOST}", "Content-Length: 1", method="POST", token=token
+        )
+        for turn in range(300):  # each the moment the last answer has come
+            writer.write(head(sidecar, token=token) if turn else upload + b"u")
             assert (await answer(reader)).startswith(OK)
         assert (counted.quick, counted.complete) == (299, 1)
         writer.write(head(sidecar, token=token) * 3)  # the parser has not run out of places for messages

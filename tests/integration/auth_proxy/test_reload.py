@@ -302,7 +302,7 @@ async def test_a_download_breaks_off_visibly(running: Reloaded) -> None:
 
         body = received.partition(b"\r\n\r\n")[2]  # an id in the head may end like a last chunk
         assert b"tick" in body
-        assert b"0\r\n\r\n" not in body
+        assert b"\r\n0\r\n\r\n" not in body
 
 
 async def test_reloads_under_load_lose_no_request(running: Reloaded) -> None:
