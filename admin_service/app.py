@@ -7,6 +7,7 @@ The panel and the API stand on one listener that only the sidecar may reach.
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,22 +24,33 @@ from admin_service.enrollment import handlers as enrollment_handlers
 from admin_service.enrollment.repository import EnrollmentRepository
 from admin_service.enrollment.service import EnrollmentService
 from admin_service.operators import handlers as operator_handlers
+from admin_service.operators.break_glass import BreakGlass
+from admin_service.operators.changes import OperatorChanges
 from admin_service.operators.own_check import own_check_middleware
+from admin_service.operators.provisioning import ProvisioningService
 from admin_service.operators.repository import OperatorRepository
 from admin_service.operators.service import OperatorService
+from admin_service.operators.standing import StandingService
+from admin_service.oversight import handlers as oversight_handlers
+from admin_service.oversight.service import OversightService
 from admin_service.panel.assets import Assets
 from admin_service.panel.rendering import STATIC, Renderer
 from admin_service.panel.routes import PANEL, PanelServices, html_problem
 from admin_service.panel.routes import endpoints as panel_endpoints
+from admin_service.profile import handlers as profile_handlers
+from admin_service.profile.repository import PreferenceRepository
+from admin_service.profile.service import ProfileService
 from admin_service.roster import handlers as roster_handlers
 from admin_service.roster.repository import RosterRepository
 from admin_service.roster.service import RosterHub, RosterMetrics
 from admin_service.sessions import handlers as session_handlers
 from admin_service.sessions.cookie import AX_TOKEN, SessionCookie
+from admin_service.sessions.models import EndCause
 from admin_service.sessions.repository import SessionRepository
 from admin_service.sessions.service import SessionService
+from admin_service.sessions.upstreams import SessionCheckVerifier
 from admin_service.settings import AdminSettings
-from admin_service.tables import AUDIT, SERVICE_KEYS
+from admin_service.tables import AUDIT, IDEMPOTENCY, SERVICE_KEYS
 from admin_service.tenant_api import TenantApi
 from service_kit.audit.recorder import AuditRecorder
 from service_kit.clock import Clock
@@ -47,11 +59,12 @@ from service_kit.db.service_keys import ensure_service_key
 from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
 from service_kit.identity.replay import MemoryReplayGuard
-from service_kit.identity.verifying import IdentityVerifier, PublicKeys, VerifierPolicy
+from service_kit.identity.verifying import PublicKeys, VerifierPolicy
 from service_kit.ids import IdFactory
 from service_kit.telemetry.metrics import RequestMetrics
 from service_kit.web.api import MOST_BODY_BYTES, Endpoint, mount
 from service_kit.web.guard import GuardMetrics, guard_middleware
+from service_kit.web.idempotency import IdempotencyStore
 from service_kit.web.jwks_source import JwksSource, open_jwks_source
 from service_kit.web.measuring import measuring_middleware
 from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
@@ -86,6 +99,11 @@ class Services:
     """Every domain of the admin service, wired to one database."""
 
     operators: OperatorService
+    provisioning: ProvisioningService
+    standing: StandingService
+    break_glass: BreakGlass
+    profiles: ProfileService
+    oversight: OversightService
     enrollment: EnrollmentService
     sessions: SessionService
     session_cookie: SessionCookie
@@ -122,7 +140,9 @@ async def create_app(
         services = build_services(database, service_keys, clock, registry, tenants, session_cookie=cookie)
         panel = build_panel(services, service_keys, settings, clock)
         policy = VerifierPolicy(issuer=settings.internal_issuer, audience=AUDIENCE)
-        verifier = IdentityVerifier(policy, keys, MemoryReplayGuard(clock), clock)
+        verifier = SessionCheckVerifier(
+            policy, keys, MemoryReplayGuard(clock), clock, upstreams=settings.session_check_audiences
+        )
         internal = web.Application(
             client_max_size=MOST_BODY_BYTES,
             middlewares=[
@@ -143,7 +163,9 @@ async def create_app(
 def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
     """Every endpoint of the internal listener: routes, guards and OpenAPI are made from this table."""
     return (
-        *operator_handlers.endpoints(services.operators),
+        *profile_handlers.endpoints(services.profiles),
+        *operator_handlers.endpoints(services.operators, services.provisioning, services.standing),
+        *oversight_handlers.endpoints(services.oversight, services.sessions),
         *enrollment_handlers.endpoints(services.enrollment),
         *session_handlers.endpoints(services.sessions, services.session_cookie),
         *denial_handlers.endpoints(services.denials),
@@ -174,26 +196,27 @@ def build_services(
         ids=ids,
         clock=clock,
     )
+    enrollment = EnrollmentService(
+        database=database,
+        enrollments=EnrollmentRepository(),
+        operators=operators,
+        recorder=recorder,
+        ids=ids,
+        clock=clock,
+        roster_changed=roster.announce,
+    )
+    changes = _changes(database, recorder, clock, sessions, roster)
+    provisioning = ProvisioningService(changes, ids)
+    directory = OperatorService(database=database, operators=operators, clock=clock, cursors=cursors)
+    audit = AuditReader(database, AuditRepository(), tenants, clock, cursors)
     return Services(
-        operators=OperatorService(
-            database=database,
-            operators=operators,
-            recorder=recorder,
-            ids=ids,
-            clock=clock,
-            cursors=cursors,
-            sessions=sessions,
-            roster_changed=roster.announce,
-        ),
-        enrollment=EnrollmentService(
-            database=database,
-            enrollments=EnrollmentRepository(),
-            operators=operators,
-            recorder=recorder,
-            ids=ids,
-            clock=clock,
-            roster_changed=roster.announce,
-        ),
+        operators=directory,
+        provisioning=provisioning,
+        standing=StandingService(changes),
+        break_glass=BreakGlass(changes, provisioning),
+        profiles=ProfileService(database, operators, PreferenceRepository(), clock),
+        oversight=OversightService(directory, sessions, audit),
+        enrollment=enrollment,
         sessions=sessions,
         session_cookie=session_cookie,
         denials=DenialService(
@@ -203,9 +226,25 @@ def build_services(
             recorder=recorder,
             clock=clock,
         ),
-        audit=AuditReader(database, AuditRepository(), tenants, clock, cursors),
+        audit=audit,
         roster=roster,
         tenants=tenants,
+    )
+
+
+def _changes(
+    database: Database, recorder: AuditRecorder, clock: Clock, sessions: SessionService, roster: RosterHub
+) -> OperatorChanges:
+    """What every change of an operator needs."""
+    return OperatorChanges(
+        database=database,
+        operators=OperatorRepository(),
+        recorder=recorder,
+        keys=IdempotencyStore(IDEMPOTENCY, clock),
+        clock=clock,
+        end_sessions=partial(sessions.end_all, cause=EndCause.DEACTIVATED),
+        end_bound_sessions=partial(sessions.end_all, cause=EndCause.REBOUND),
+        roster_changed=roster.announce,
     )
 
 

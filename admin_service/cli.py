@@ -1,7 +1,7 @@
-"""The command line: `admin-service run`, `migrate` and `seed-admin`.
+"""The command line: `admin-service run`, `migrate`, `seed-admin` and `break-glass`.
 
-Exit status 2 means that the settings or arguments are wrong, 3 that there is an operator already,
-1 that the command could not do its work.
+Exit status 2 means that the settings or arguments are wrong, 3 that somebody is there already who can do
+this in the panel, 1 that the command could not do its work.
 """
 
 import argparse
@@ -9,16 +9,22 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from admin_service.app import MIGRATIONS, ServiceKeys, build_services, create_app
-from admin_service.operators.errors import AlreadySeededError
+from admin_service.app import MIGRATIONS, ServiceKeys, Services, build_services, create_app
+from admin_service.operators.break_glass import BrokenGlass, Way
+from admin_service.operators.errors import (
+    AlreadySeededError,
+    OperatorExistsError,
+    SuperAdminsLeftError,
+)
 from admin_service.operators.models import IssuedEnrollment, NewOperator
-from admin_service.operators.schemas import NewOperatorBody
+from admin_service.operators.schemas import BreakGlassArguments, NewOperatorBody
 from admin_service.settings import AdminSettings, DatabaseSettings
 from admin_service.tenant_api import TenantApi
 from service_kit.clock import SystemClock
@@ -28,11 +34,17 @@ from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
 from service_kit.identity.model import Role
 from service_kit.settings import ServiceSettings, SettingsError, load_settings
-from service_kit.telemetry.logging import configure_logging
+from service_kit.telemetry.logging import configure_logging, get_logger
 from service_kit.web.serving import PortInUseError, Site, run_service, serving
 
-_FAULTS: Final = (DatabaseNewerError, DatabaseInUseError, PortInUseError, UnavailableError)
-_FAILED, _WRONG, _ALREADY_SEEDED = 1, 2, 3
+_FAULTS: Final = (
+    DatabaseNewerError,
+    DatabaseInUseError,
+    PortInUseError,
+    UnavailableError,
+    OperatorExistsError,
+)
+_FAILED, _WRONG, _SOMEBODY_THERE = 1, 2, 3
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -66,7 +78,26 @@ def _arguments() -> argparse.ArgumentParser:
     seed.add_argument("--name", required=True, help="how the person is called")
     seed.add_argument("--json", action="store_true", help="print one JSON object, for programs")
     seed.set_defaults(command=_seed_admin)
+    _break_glass_arguments(commands.add_parser("break-glass", help="a way in when everybody is locked out"))
     return parser
+
+
+def _break_glass_arguments(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Make the owner of an address a super_admin who has yet to enroll, and print the token once. "
+        "The audit log records it as CRITICAL."
+    )
+    command.set_defaults(command=_break_glass)
+    command.add_argument("--email", required=True, help="the address that Access knows the person by")
+    command.add_argument("--confirm", required=True, help="the same address again")
+    command.add_argument("--reason", required=True, help="why; it stands in the audit log")
+    command.add_argument("--name", default="", help="how the person is called, if they have no row yet")
+    command.add_argument(
+        "--super-admins-are-locked-out",
+        action="store_true",
+        help="say so when there are enrolled super_admins: the service cannot know that they cannot sign in",
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object, for programs")
 
 
 def _settings(kind: type[S]) -> S:
@@ -110,10 +141,7 @@ def _seed_admin(arguments: argparse.Namespace) -> int:
     try:
         person = NewOperatorBody(email=arguments.email, name=arguments.name, role=Role.SUPER_ADMIN)
     except ValidationError as error:
-        for details in error.errors(include_input=False):
-            field, message = details["loc"][0], details["msg"].removeprefix("Value error, ")
-            print(f"--{field}: {message}", file=sys.stderr)
-        return _WRONG
+        return _wrong_arguments(error)
     try:
         issued = asyncio.run(_seed(url, person.wanted))
     except AlreadySeededError:
@@ -122,20 +150,71 @@ def _seed_admin(arguments: argparse.Namespace) -> int:
             "A super_admin provisions further ones in the panel or the API.",
             file=sys.stderr,
         )
-        return _ALREADY_SEEDED
+        return _SOMEBODY_THERE
     print(json.dumps(_as_document(issued)) if arguments.json else _as_text(issued))
     return 0
 
 
 async def _seed(url: str, wanted: NewOperator) -> IssuedEnrollment:
+    async with _services(url) as services:
+        return await services.provisioning.seed(wanted)
+
+
+def _break_glass(arguments: argparse.Namespace) -> int:
+    url = _settings(DatabaseSettings).database_url.get_secret_value()
+    configure_logging("admin_service")
+    try:
+        given = BreakGlassArguments(
+            email=arguments.email, confirm=arguments.confirm, reason=arguments.reason, name=arguments.name
+        )
+    except ValidationError as error:
+        return _wrong_arguments(error)
+    try:
+        done = asyncio.run(_use_break_glass(url, given, locked_out=arguments.super_admins_are_locked_out))
+    except SuperAdminsLeftError as error:
+        print(
+            f"admin-service: there are enrolled super_admins ({error.active}), who can do this in the panel. "
+            "If none of them can sign in, say so with --super-admins-are-locked-out.",
+            file=sys.stderr,
+        )
+        return _SOMEBODY_THERE
+    _shout(done, given.reason)
+    print(json.dumps(_glass_document(done)) if arguments.json else _glass_text(done))
+    return 0
+
+
+async def _use_break_glass(url: str, given: BreakGlassArguments, *, locked_out: bool) -> BrokenGlass:
+    async with _services(url) as services:
+        return await services.break_glass.use(
+            given.email, given.name or given.email, reason=given.reason, locked_out=locked_out
+        )
+
+
+def _shout(done: BrokenGlass, reason: str) -> None:
+    """The audit row is the record; this line is for whoever watches the host."""
+    operator_id = done.issued.operator.id
+    get_logger(__name__).critical(
+        "break_glass_used", operator_id=operator_id, way=done.way.value, reason=reason
+    )
+
+
+@asynccontextmanager
+async def _services(url: str) -> AsyncIterator[Services]:
+    """The domains over the database, brought to this version's schema; the service may run beside."""
     database, clock = Database.open(url), SystemClock()
     try:
         await migrate(database, MIGRATIONS)
-        no_keys, nobody = ServiceKeys(b"", b""), TenantApi(None)  # seeding pages no list and asks nobody
-        services = build_services(database, no_keys, clock, CollectorRegistry(), nobody)
-        return await services.operators.seed(wanted)
+        no_keys, nobody = ServiceKeys(b"", b""), TenantApi(None)  # a command pages no list and asks nobody
+        yield build_services(database, no_keys, clock, CollectorRegistry(), nobody)
     finally:
         await database.close()
+
+
+def _wrong_arguments(error: ValidationError) -> int:
+    for details in error.errors(include_input=False):
+        field, message = details["loc"][0], details["msg"].removeprefix("Value error, ")
+        print(f"--{field}: {message}", file=sys.stderr)
+    return _WRONG
 
 
 def _as_document(issued: IssuedEnrollment) -> dict[str, Any]:
@@ -164,3 +243,30 @@ def _as_text(issued: IssuedEnrollment) -> str:
         "Access, open /enrollment on the admin host and paste it there. Hand it over out of band:\n"
         "never in the same channel as the address of the panel."
     )
+
+
+def _glass_document(done: BrokenGlass) -> dict[str, Any]:
+    replaced = done.before.id if done.before and done.way is Way.REPLACED else None
+    return {**_as_document(done.issued), "way": done.way.value, "replacedId": replaced}
+
+
+def _glass_text(done: BrokenGlass) -> str:
+    operator, issued = done.issued.operator, done.issued
+    lines = [
+        f"Break-glass: {operator.name} <{operator.email}> is a super_admin who has yet to enroll:",
+        f"{operator.id}, {done.way.value}.",
+        "",
+        "Enrollment token, shown only this once:",
+        "",
+        f"    {issued.token}",
+        "",
+        f"It works until {issued.expires_at:%Y-%m-%d %H:%M} UTC, for this address only. Sign in through",
+        "Access, open /enrollment on the admin host and paste it there.",
+    ]
+    if done.before is not None and done.way is Way.REPLACED:
+        lines += [
+            "",
+            f"{done.before.id} was the last active super_admin and still counts as one, so that there is",
+            "never none. Deactivate it once you are in.",
+        ]
+    return "\n".join(lines)

@@ -16,7 +16,19 @@ OPERATOR_CREATED: Final = _event("admin.operator.created", "create_operator", Se
 OPERATOR_DEACTIVATED: Final = _event(
     "admin.operator.deactivated", "deactivate_operator", Severity.WARNING, "operator"
 )
+OPERATOR_ROLE_CHANGED: Final = _event(
+    "admin.operator.role_changed", "change_role", Severity.WARNING, "operator"
+)
+OPERATOR_REACTIVATED: Final = _event(
+    "admin.operator.reactivated", "reactivate_operator", Severity.WARNING, "operator"
+)
 ENROLLMENT_ISSUED: Final = _event("admin.enrollment.issued", "issue_enrollment", Severity.WARNING, "operator")
+ENROLLMENT_REISSUED: Final = _event(
+    "admin.enrollment.reissued", "reissue_enrollment", Severity.WARNING, "operator"
+)
+ENROLLMENT_REBOUND: Final = _event(
+    "admin.enrollment.rebound", "rebind_enrollment", Severity.CRITICAL, "operator"
+)
 ENROLLMENT_CLAIMED: Final = _event(
     "admin.enrollment.claimed", "claim_enrollment", Severity.WARNING, "operator"
 )
@@ -29,15 +41,21 @@ ACCESS_DENIED: Final = _event("admin.access.denied", "deny_access", Severity.NOT
 ACCESS_SUBJECT_CHANGED: Final = _event(
     "admin.access.subject_changed", "deny_changed_subject", Severity.WARNING, "operator"
 )
+BREAK_GLASS_USED: Final = _event("admin.break_glass.used", "break_glass", Severity.CRITICAL, "operator")
 
 CATALOGUE: Final = (
     OPERATOR_CREATED,
+    OPERATOR_ROLE_CHANGED,
     OPERATOR_DEACTIVATED,
+    OPERATOR_REACTIVATED,
     ENROLLMENT_ISSUED,
+    ENROLLMENT_REISSUED,
+    ENROLLMENT_REBOUND,
     ENROLLMENT_CLAIMED,
     ENROLLMENT_FAILED,
     SESSION_MINTED,
     SESSION_REVOKED,
     ACCESS_DENIED,
     ACCESS_SUBJECT_CHANGED,
+    BREAK_GLASS_USED,
 )

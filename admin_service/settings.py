@@ -20,6 +20,7 @@ from service_kit.db.engine import parse_database_url
 from service_kit.settings import CommaList, Listen, ListenAddress, ServiceSettings
 
 DEVELOPMENT: Final = "development"
+_OUR_AUDIENCES: Final = frozenset({"admin_service", "tenant_service", "auth_proxy"})
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::\d{{1,5}})?")
 
@@ -58,6 +59,12 @@ def _domain(value: str) -> str:
     if not _DOMAIN.fullmatch(lowered):
         raise ValueError("must be a domain such as app.example.com")
     return lowered
+
+
+def _upstream_audiences(value: tuple[str, ...]) -> tuple[str, ...]:
+    if ours := set(value) & _OUR_AUDIENCES:
+        raise ValueError(f"{min(ours)} is a service of Sallyport's own, no upstream")
+    return value
 
 
 class DatabaseSettings(ServiceSettings):
@@ -124,6 +131,12 @@ class AdminSettings(DatabaseSettings):
         validation_alias="AX_TOKEN_COOKIE",
         description="The name of the session cookie that `POST /api/access-sso` sets: `ax_token` or "
         "`__Host-ax_token`. With `__Host-` browsers take it from this host alone.",
+    )
+    session_check_audiences: Annotated[CommaList, AfterValidator(_upstream_audiences)] = Field(
+        default=(),
+        validation_alias="SESSION_CHECK_AUDIENCES",
+        description="Upstreams whose own API may ask `GET /api/access-sso/session` whether an `ax_token` is "
+        "a session, by the `audience` of their route; nobody by default. See any-frontend.md.",
     )
     tenant_base_domain: Annotated[str, AfterValidator(_domain)] = Field(
         default="app.example.com",

@@ -5,7 +5,7 @@ must hold against raw SQL too is kept by triggers, in the first migration: never
 super_admins (R-079), and a roster version that moves with every change that the sidecars must see.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -161,7 +161,7 @@ class IssuedEnrollment:
     """A freshly issued enrollment: the only value in the house that holds the token in clear."""
 
     operator: Operator
-    token: str
+    token: str = field(repr=False)
     expires_at: datetime
 
 

@@ -30,6 +30,7 @@ from admin_service.operators.models import (
     OperatorState,
     Sighting,
 )
+from admin_service.operators.tokens import NewEnrollment
 from service_kit.db.columns import UtcDateTime
 from service_kit.db.keyset import Position
 from service_kit.db.session import ReadSession, WriteSession
@@ -94,6 +95,15 @@ class OperatorRepository:
         query = select_operators().where(_T.email.in_(emails), _T.deactivated_at.is_(None))
         return {row["email"]: to_operator(row) for row in await session.rows(query)}
 
+    async def by_email(self, session: ReadSession, email: str) -> Sequence[Operator]:
+        """Every row that the address ever had: for a command on the host, never to let anybody in (R-060).
+
+        The live one first; then the one that is bound to a person, then the newest.
+        """
+        order = (_T.deactivated_at.is_not(None), _T.cf_access_sub.is_(None), _T.created_at.desc(), _T.id)
+        query = select_operators().where(_T.email == email).order_by(*order)
+        return [to_operator(row) for row in await session.rows(query)]
+
     async def lock(self, session: WriteSession, *operator_ids: str) -> dict[str, Operator]:
         """The rows by id, held until the commit.
 
@@ -140,11 +150,7 @@ class OperatorRepository:
         session: WriteSession,
         operator_id: str,
         wanted: NewOperator,
-        *,
-        token_hash: str,
-        expires_at: datetime,
-        by: str,
-        now: datetime,
+        enrollment: NewEnrollment,
     ) -> None:
         """A pending operator. Raises OperatorExistsError when a live one got the address meanwhile."""
         row = {
@@ -152,13 +158,9 @@ class OperatorRepository:
             "email": wanted.email,
             "name": wanted.name,
             "role": wanted.role.value,
-            "enrollment_token_hash": token_hash,
-            "enrollment_token_expires_at": expires_at,
-            "enrollment_issued_by": by,
-            "enrollment_issued_at": now,
-            "created_by": by,
-            "created_at": now,
-            "updated_at": now,
+            **_issued(enrollment),
+            "created_by": enrollment.issued_by,
+            "created_at": enrollment.issued_at,
             "version": 1,
         }
         try:
@@ -184,6 +186,49 @@ class OperatorRepository:
             )
         )
 
+    async def unenroll(
+        self, session: WriteSession, operator_id: str, role: Role, enrollment: NewEnrollment
+    ) -> None:
+        """Live, bound to nobody, and waiting for this token; an older one is dead from now on (R-070)."""
+        values = {
+            **_issued(enrollment),
+            "role": role.value,
+            "cf_access_sub": None,
+            "deactivated_at": None,
+            "deactivated_by": None,
+            "deactivation_reason": None,
+            "version": _T.version + 1,
+        }
+        await session.execute(update(GLOBAL_ADMINS).where(_T.id == operator_id).values(**values))
+
+    async def reactivate(
+        self, session: WriteSession, operator_id: str, role: Role, enrollment: NewEnrollment
+    ) -> None:
+        """A deactivated row, live and unenrolled. Raises OperatorExistsError when its address is taken."""
+        try:
+            await self.unenroll(session, operator_id, role, enrollment)
+        except IntegrityError as error:
+            raise OperatorExistsError from error
+
+    async def change_role(
+        self, session: WriteSession, operator_id: str, role: Role, *, now: datetime
+    ) -> None:
+        await session.execute(
+            update(GLOBAL_ADMINS)
+            .where(_T.id == operator_id)
+            .values(role=role.value, updated_at=now, version=_T.version + 1)
+        )
+
+    async def retire_address(
+        self, session: WriteSession, operator_id: str, address: str, *, now: datetime
+    ) -> None:
+        """Give a row an address that nobody has, so that its own is free for a new row."""
+        await session.execute(
+            update(GLOBAL_ADMINS)
+            .where(_T.id == operator_id)
+            .values(email=address, updated_at=now, version=_T.version + 1)
+        )
+
     async def mark_seen(self, session: WriteSession, sighting: Sighting) -> None:
         """Move `last_active_at` forward, never back; it is no change that anybody must see."""
         earlier = or_(_T.last_active_at.is_(None), _T.last_active_at < sighting.at)
@@ -192,6 +237,16 @@ class OperatorRepository:
             .where(_T.id == sighting.operator_id, earlier)
             .values(last_active_at=sighting.at)
         )
+
+
+def _issued(enrollment: NewEnrollment) -> dict[str, Any]:
+    return {
+        "enrollment_token_hash": enrollment.digest,
+        "enrollment_token_expires_at": enrollment.expires_at,
+        "enrollment_issued_by": enrollment.issued_by,
+        "enrollment_issued_at": enrollment.issued_at,
+        "updated_at": enrollment.issued_at,
+    }
 
 
 def _conditions(wanted: OperatorFilter) -> list[ColumnElement[bool]]:

@@ -1,8 +1,8 @@
 """What comes in and goes out of the operators' endpoints; no answer has room for a hash."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationInfo, field_validator
 
 from admin_service.operators.models import (
     IssuedEnrollment,
@@ -13,13 +13,14 @@ from admin_service.operators.models import (
     Sighting,
 )
 from admin_service.paging import MOST_ROWS, Page, PageModel
-from service_kit.identity.model import Permission, Role
+from service_kit.identity.model import Role
 from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
 
 _MOST_SIGHTINGS: Final = 1000
 
 OperatorName = Annotated[PlainText, StringConstraints(min_length=1, max_length=120)]
 Reason = Annotated[PlainText, StringConstraints(max_length=500)]
+GivenReason = Annotated[PlainText, StringConstraints(min_length=1, max_length=500)]
 
 
 class NewOperatorBody(ApiModel):
@@ -32,6 +33,22 @@ class NewOperatorBody(ApiModel):
     @property
     def wanted(self) -> NewOperator:
         return NewOperator(self.email, self.name, self.role)
+
+
+class BreakGlassArguments(ApiModel):
+    """`admin-service break-glass`: who is to get in again, and why."""
+
+    email: EmailAddress
+    confirm: EmailAddress
+    reason: GivenReason
+    name: Annotated[PlainText, StringConstraints(max_length=120)] = ""
+
+    @field_validator("confirm")
+    @classmethod
+    def _is_the_address(cls, value: str, info: ValidationInfo) -> str:
+        if "email" in info.data and value != info.data["email"]:
+            raise ValueError("must repeat --email")
+        return value
 
 
 class IssuedEnrollmentModel(ApiModel):
@@ -49,6 +66,18 @@ class IssuedEnrollmentModel(ApiModel):
             enrollment_token=issued.token,
             enrollment_token_expires_at=issued.expires_at,
         )
+
+
+def without_token(issued: IssuedEnrollment) -> dict[str, Any]:
+    """What may be kept of the answer that shows a token, for a replay of its request (data-model 2.5)."""
+    shown = IssuedEnrollmentModel.of(issued).model_dump(mode="json", by_alias=True)
+    return {name: value for name, value in shown.items() if name != "enrollmentToken"} | {
+        "secretOmitted": True
+    }
+
+
+def as_shown(operator: Operator) -> dict[str, Any]:
+    return OperatorModel.of(operator).model_dump(mode="json", by_alias=True)
 
 
 class OperatorQuery(QueryModel):
@@ -108,15 +137,24 @@ class DeactivateBody(ApiModel):
     reason: Reason = ""
 
 
-class MeModel(ApiModel):
-    """The caller: who they are here, and what they may do."""
+class RoleBody(ApiModel):
+    """`POST …/{id}/role` (G-01)."""
 
-    id: str
-    email: str
-    name: str
     role: Role
-    permissions: list[Permission]
-    last_active_at: AwareDatetime | None
+    reason: GivenReason
+
+
+class ReactivateBody(ApiModel):
+    reason: GivenReason
+
+
+class ReissueBody(ApiModel):
+    """`POST …/{id}/reissue-enrollment` (R-094, G-09)."""
+
+    rebind: bool = Field(default=False, description="Unbind an enrolled operator from their Access subject.")
+    confirm: Annotated[PlainText, StringConstraints(max_length=320)] = Field(
+        default="", description="With `rebind`: the operator's e-mail address, typed."
+    )
 
 
 class SightingModel(ApiModel):

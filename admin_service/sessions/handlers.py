@@ -7,6 +7,7 @@ from aiohttp import web
 from admin_service.sessions.cookie import SessionCookie
 from admin_service.sessions.schemas import SessionModel
 from admin_service.sessions.service import SessionService
+from admin_service.sessions.upstreams import SESSION_CHECK
 from service_kit.web.api import Audience, Call, Endpoint, Reply
 
 _EXCHANGE: Final = "/api/access-sso"
@@ -19,7 +20,8 @@ def endpoints(sessions: SessionService, cookie: SessionCookie) -> tuple[Endpoint
 
     async def exchange(call: Call) -> Reply:
         minted = await sessions.exchange(call, cookie.values(call.request))
-        return Reply(SessionModel.of(minted.live), headers=cookie.carrying(minted.token))
+        headers = {**cookie.carrying(minted.token), **minted.allowance.headers}
+        return Reply(SessionModel.of(minted.live), headers=headers)
 
     async def end(call: Call) -> Reply:
         await sessions.end(call, cookie.values(call.request))
@@ -36,7 +38,7 @@ def endpoints(sessions: SessionService, cookie: SessionCookie) -> tuple[Endpoint
             exchange,
             "Exchange the proven identity for a session cookie; a repeat renews it.",
             returns=SessionModel,
-            errors=_OWN_ROW,
+            errors=("RATE_LIMITED", *_OWN_ROW),
         ),
         Endpoint(
             "DELETE",
@@ -49,10 +51,10 @@ def endpoints(sessions: SessionService, cookie: SessionCookie) -> tuple[Endpoint
         ),
         Endpoint(
             "GET",
-            f"{_EXCHANGE}/session",
-            Audience.OPERATOR,
+            SESSION_CHECK,
+            Audience.PERSON,
             check,
-            "Whether X-AX-Token holds a live session of this operator; every failure has one answer.",
+            "Whether X-AX-Token holds a live session of this person; every failure has one answer.",
             returns=SessionModel,
             errors=("SESSION_INVALID", *_OWN_ROW),
         ),

@@ -3,9 +3,11 @@
 No value here but `MintedSession` holds a token, and none holds its digest: neither can be read back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Final
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, UniqueConstraint
@@ -23,16 +25,43 @@ SEEN_EVERY: Final = timedelta(minutes=1)
 REVOKED_KEPT: Final = timedelta(minutes=10)
 """A revoked row only serves the grace above; what happened to a session stands in the audit log."""
 MOST_SWEPT: Final = 100
+MOST_MINTS: Final = 60
+MINTS_WINDOW: Final = timedelta(minutes=1)
+"""A browser that restores twenty tabs asks twenty times; a frontend that asks in a loop is stopped. The
+window is shorter than `REVOKED_KEPT`, so every row that counts is still there to be counted."""
 
 
 class EndReason(StrEnum):
-    """Why a session was revoked."""
+    """Why a session was revoked, as far as its row must know."""
 
     ROTATED = "rotated"
     SIGNED_OUT = "signed_out"
+    """Somebody ended it on purpose: its operator, or who manages operators."""
     DEACTIVATED = "deactivated"
     TOO_MANY = "too_many"
     """The operator opened more sessions than one person needs; the oldest goes."""
+
+
+class EndCause(StrEnum):
+    """Why a session ended, as the audit log tells it."""
+
+    SIGNED_OUT = "signed_out"
+    ENDED = "ended"
+    """Chosen from the list of an operator's sessions, by themselves or by who manages operators."""
+    REBOUND = "rebound"
+    """The operator's row is to be bound to another Access subject (G-09)."""
+    DEACTIVATED = "deactivated"
+    TOO_MANY = "too_many"
+
+    @property
+    def reason(self) -> EndReason:
+        match self:
+            case EndCause.DEACTIVATED:
+                return EndReason.DEACTIVATED
+            case EndCause.TOO_MANY:
+                return EndReason.TOO_MANY
+            case _:
+                return EndReason.SIGNED_OUT
 
 
 OPERATOR_SESSIONS: Final = Table(
@@ -74,6 +103,8 @@ class StoredSession:
     created_at: datetime
     expires_at: datetime
     last_seen_at: datetime
+    ip: str
+    user_agent: str
     revoked_at: datetime | None
     revoked_reason: EndReason | None
 
@@ -107,6 +138,54 @@ class NewSession:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A session as a list of them shows it: nothing in it is a credential, or leads to one.
+
+    `id` is the name under which the audit log knows the session; it stays the same over renewals.
+    """
+
+    id: str
+    renewed_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    ip: str
+    user_agent: str
+
+    @classmethod
+    def of(cls, stored: StoredSession) -> "ListedSession":
+        return cls(
+            id=stored.chain_id,
+            renewed_at=stored.created_at,
+            last_seen_at=stored.last_seen_at,
+            expires_at=stored.expires_at,
+            ip=stored.ip,
+            user_agent=stored.user_agent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many more sessions an operator may mint or renew now, and in how many seconds one more."""
+
+    left: int
+    seconds: int
+
+    @classmethod
+    def after(cls, made: Sequence[datetime], now: datetime) -> "Allowance":
+        """What is left when these were made within the window, the oldest first."""
+        oldest = made[0] if made else now
+        return cls(max(0, MOST_MINTS - len(made)), ceil((oldest + MINTS_WINDOW - now).total_seconds()))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers-10 writes it."""
+        return {
+            "RateLimit-Policy": f'"session-mint";q={MOST_MINTS};w={int(MINTS_WINDOW.total_seconds())}',
+            "RateLimit": f'"session-mint";r={self.left};t={self.seconds}',
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class LiveSession:
     """A session that counts now, and its operator as the row says it now."""
 
@@ -120,3 +199,4 @@ class MintedSession:
 
     live: LiveSession
     token: str = field(repr=False)
+    allowance: Allowance

@@ -24,6 +24,8 @@ _COLUMNS = (
     _T.created_at,
     _T.expires_at,
     _T.last_seen_at,
+    _T.ip,
+    _T.user_agent,
     _T.revoked_at,
     _T.revoked_reason,
 )
@@ -54,6 +56,11 @@ class SessionRepository:
             _T.admin_id == operator_id, _T.revoked_at.is_(None), _T.expires_at > now
         )
         return [_to_session(row) for row in await session.rows(query.order_by(_T.created_at, _T.id))]
+
+    async def made_since(self, session: ReadSession, operator_id: str, since: datetime) -> Sequence[datetime]:
+        """When the operator minted or renewed, the oldest first; it holds for every replica (R-163)."""
+        query = select(_T.created_at).where(_T.admin_id == operator_id, _T.created_at > since)
+        return [row["created_at"] for row in await session.rows(query.order_by(_T.created_at))]
 
     async def insert(self, session: WriteSession, new: NewSession) -> None:
         await session.execute(
@@ -112,6 +119,8 @@ def _to_session(row: RowMapping) -> StoredSession:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         last_seen_at=row["last_seen_at"],
+        ip=row["ip"],
+        user_agent=row["user_agent"],
         revoked_at=row["revoked_at"],
         revoked_reason=EndReason(reason) if reason is not None else None,
     )

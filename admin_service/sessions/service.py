@@ -6,20 +6,30 @@ operator's own row, so that minting, renewing, signing out and deactivating neve
 """
 
 import contextlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from admin_service import events
 from admin_service.caller import Caller, Origin, audit_entry
+from admin_service.operators.errors import OperatorNotFoundError
 from admin_service.operators.models import Operator, OperatorState
 from admin_service.operators.own_row import operator_id_of, own_row
 from admin_service.operators.repository import OperatorRepository
-from admin_service.sessions.errors import SessionInvalidError
+from admin_service.sessions.errors import (
+    MintingLimitedError,
+    SessionInvalidError,
+    SessionNotFoundError,
+)
 from admin_service.sessions.models import (
+    MINTS_WINDOW,
     MOST_LIVE,
+    MOST_MINTS,
     SEEN_EVERY,
+    Allowance,
+    EndCause,
     EndReason,
+    ListedSession,
     LiveSession,
     MintedSession,
     NewSession,
@@ -31,8 +41,8 @@ from service_kit.audit.events import Actor
 from service_kit.audit.recorder import AuditRecorder
 from service_kit.clock import Clock
 from service_kit.db.session import Database, WriteSession
-from service_kit.errors import UnavailableError
-from service_kit.identity.model import InternalIdentity
+from service_kit.errors import ForbiddenError, UnavailableError
+from service_kit.identity.model import OPERATOR_PERMISSIONS, InternalIdentity, Permission
 from service_kit.ids import IdFactory
 
 _PREFIX: Final = "ops"
@@ -62,11 +72,15 @@ class SessionService:
         """A session for the operator who asks (R-163); one of their own tokens is renewed (R-166).
 
         A token among `presented` that is foreign, expired, unknown or revoked counts as none.
-        Raises EnrollmentRequiredError, AccountDeactivatedError.
+        Raises EnrollmentRequiredError, AccountDeactivatedError, MintingLimitedError.
         """
         async with self._database.write() as session:
             operator = await self._locked(session, caller.actor)
             now = self._clock.now()
+            made = await self._sessions.made_since(session, operator.id, now - MINTS_WINDOW)
+            if len(made) >= MOST_MINTS:
+                # Nothing is written: whoever asks in a loop fills neither a table nor the audit log.
+                raise MintingLimitedError(Allowance.after(made, now))
             await self._sessions.sweep(session, operator.id, now)
             live = await self._sessions.live(session, operator.id, now)
             held = await self._held(session, caller.actor, presented)
@@ -81,10 +95,10 @@ class SessionService:
             new = self._new(operator, caller, token, going_on, now)
             await self._sessions.insert(session, new)
             by = Actor.of(operator.speaks(caller.actor))
-            await self._record_ended(session, too_many, EndReason.TOO_MANY, by, caller.origin)
+            await self._record_ended(session, too_many, EndCause.TOO_MANY, by, caller.origin)
             if going_on is None:
                 await self._record_minted(session, new, by, caller.origin)
-        return MintedSession(LiveSession(operator, new.expires_at), token)
+        return MintedSession(LiveSession(operator, new.expires_at), token, Allowance.after([*made, now], now))
 
     async def end(self, caller: Caller, presented: Sequence[str]) -> None:
         """Sign out: the sessions that the tokens belong to end, if they are this operator's."""
@@ -96,24 +110,70 @@ class SessionService:
             chains = {one.chain_id for one in await self._held(session, caller.actor, presented)}
             live = await self._sessions.live(session, operator.id, now)
             ended = [one for one in live if one.chain_id in chains]
-            await self._sessions.revoke(session, ended, EndReason.SIGNED_OUT, now)
             by = Actor.of(operator.speaks(caller.actor))
-            await self._record_ended(session, ended, EndReason.SIGNED_OUT, by, caller.origin)
+            await self._end(session, ended, EndCause.SIGNED_OUT, by, caller.origin)
+
+    async def list_of(self, caller: Caller, operator_id: str) -> Sequence[ListedSession]:
+        """The live sessions of an operator, the one that was used last first.
+
+        Everybody may see their own, and who manages operators anybody's. Raises
+        EnrollmentRequiredError, AccountDeactivatedError, ForbiddenError `PERMISSION_DENIED`,
+        OperatorNotFoundError.
+        """
+        async with self._database.read() as session:
+            ids = {operator_id_of(caller.actor), operator_id}
+            _target(caller.actor, operator_id, await self._operators.by_ids(session, ids))
+            live = await self._sessions.live(session, operator_id, self._clock.now())
+        by_chain = {one.chain_id: ListedSession.of(one) for one in live}  # of two tabs the newer one
+        return sorted(by_chain.values(), key=lambda one: (one.last_seen_at, one.id), reverse=True)
+
+    async def end_one(self, caller: Caller, operator_id: str, session_id: str) -> None:
+        """End one session of an operator, by the id that `list_of` gave; it dies at once, in every tab.
+
+        Raises what `list_of` raises, and SessionNotFoundError when the operator has no such live session.
+        """
+        async with self._database.write() as session:
+            by = await self._allowed(session, caller, operator_id)
+            live = await self._sessions.live(session, operator_id, self._clock.now())
+            ended = [one for one in live if one.chain_id == session_id]
+            if not ended:
+                raise SessionNotFoundError
+            await self._end(session, ended, EndCause.ENDED, by, caller.origin)
+
+    async def end_all_of(self, caller: Caller, operator_id: str) -> int:
+        """End every session of an operator, and tell how many there were; a repeat ends none.
+
+        Raises what `list_of` raises. It locks nobody out: Access lets the person in again, and a new
+        session is one boot exchange away. Whoever must not come back is deactivated.
+        """
+        async with self._database.write() as session:
+            by = await self._allowed(session, caller, operator_id)
+            live = await self._sessions.live(session, operator_id, self._clock.now())
+            await self._end(session, live, EndCause.ENDED, by, caller.origin)
+        return len({one.chain_id for one in live})
 
     async def end_all(
-        self, session: WriteSession, operator_id: str, by: Actor, origin: Origin | None
+        self,
+        session: WriteSession,
+        operator_id: str,
+        by: Actor,
+        origin: Origin | None,
+        *,
+        cause: EndCause = EndCause.DEACTIVATED,
     ) -> None:
-        """End every session of an operator who is deactivated in this transaction, under the row's lock."""
-        now = self._clock.now()
-        live = await self._sessions.live(session, operator_id, now)
-        await self._sessions.revoke(session, live, EndReason.DEACTIVATED, now)
-        await self._record_ended(session, live, EndReason.DEACTIVATED, by, origin)
+        """End every session of an operator within the caller's own transaction, under the row's lock.
+
+        For changes that no session may outlive: deactivation, and a row that is bound anew (G-09).
+        """
+        live = await self._sessions.live(session, operator_id, self._clock.now())
+        await self._end(session, live, cause, by, origin)
 
     async def check(self, identity: InternalIdentity, token: str) -> LiveSession:
-        """The session behind a token, for another frontend's own API.
+        """The session behind a token, for another frontend's own API (ADR 0019).
 
-        An operator learns about their own sessions only, a process of ours about any. Raises
-        SessionInvalidError, the same for every reason: nobody learns whether a token ever existed.
+        A person, and an upstream that shows a person's request, learn about this person's sessions only;
+        a process of ours about any. Raises SessionInvalidError, the same for every reason: nobody learns
+        whether a token ever existed.
         """
         now = self._clock.now()
         async with self._database.read() as session:
@@ -128,6 +188,24 @@ class SessionService:
         """The operator's row, held until the commit: somebody may have deactivated it a moment ago."""
         operator_id = operator_id_of(identity)
         return own_row(identity, (await self._operators.lock(session, operator_id)).get(operator_id))
+
+    async def _allowed(self, session: WriteSession, caller: Caller, operator_id: str) -> Actor:
+        """Who acts, once both rows are held and say that they may."""
+        asker = operator_id_of(caller.actor)
+        rows = await self._operators.lock(session, asker, operator_id)
+        _target(caller.actor, operator_id, rows)
+        return Actor.of(rows[asker].speaks(caller.actor))
+
+    async def _end(
+        self,
+        session: WriteSession,
+        ended: Collection[StoredSession],
+        cause: EndCause,
+        by: Actor,
+        origin: Origin | None,
+    ) -> None:
+        await self._sessions.revoke(session, ended, cause.reason, self._clock.now())
+        await self._record_ended(session, ended, cause, by, origin)
 
     async def _held(
         self, session: WriteSession, identity: InternalIdentity, presented: Iterable[str]
@@ -167,15 +245,29 @@ class SessionService:
         self,
         session: WriteSession,
         ended: Collection[StoredSession],
-        why: EndReason,
+        cause: EndCause,
         by: Actor,
         origin: Origin | None,
     ) -> None:
         """One row for each chain, by the name under which its beginning was recorded."""
         for chain_id, operator_id in dict.fromkeys((one.chain_id, one.operator_id) for one in ended):
-            details = {"cause": why.value, "operator_id": operator_id}
+            details = {"cause": cause.value, "operator_id": operator_id}
             entry = audit_entry(events.SESSION_REVOKED, by, origin, chain_id, details=details)
             await self._recorder.record(session, entry)
+
+
+def _target(identity: InternalIdentity, operator_id: str, rows: Mapping[str, Operator]) -> Operator:
+    """The row whose sessions are asked for: one's own, or anybody's for who manages operators.
+
+    Who may not ask learns nothing about which operators exist.
+    """
+    asker = own_row(identity, rows.get(operator_id_of(identity)))
+    if asker.id != operator_id and Permission.MANAGE_GLOBAL_ADMINS not in OPERATOR_PERMISSIONS[asker.role]:
+        raise ForbiddenError("PERMISSION_DENIED", "Permission denied")
+    target = rows.get(operator_id)
+    if target is None:
+        raise OperatorNotFoundError
+    return target
 
 
 def _chain_to_go_on(
@@ -193,12 +285,11 @@ def _chain_to_go_on(
 
 
 def _counts(found: StoredSession, operator: Operator, identity: InternalIdentity, now: datetime) -> bool:
-    asked_by_its_operator = identity.scope is not None or (
-        identity.operator_id == operator.id and identity.subject == found.access_sub
-    )
+    named = identity.operator_id in (None, operator.id)
+    asked_by_its_person = identity.scope is not None or (named and identity.subject == found.access_sub)
     return (
         found.is_live(now)
         and operator.state is OperatorState.ACTIVE
         and operator.access_sub == found.access_sub
-        and asked_by_its_operator
+        and asked_by_its_person
     )

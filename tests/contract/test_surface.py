@@ -104,7 +104,7 @@ async def test_tenants_are_made_by_one_endpoint(endpoints: tuple[Endpoint, ...])
 async def test_the_api_that_is_built_asks_for_the_agreed_permissions(
     endpoints: tuple[Endpoint, ...],
 ) -> None:
-    """R-082, R-083, R-084, R-090, R-091, R-092, R-093: method, path and permission as agreed."""
+    """R-082, R-083, R-084, R-090, R-091, R-092, R-093, R-094: method, path and permission as agreed."""
     agreed = {
         ("POST", "/api/admin/tenants", "tenant.create"),
         ("GET", "/api/admin/tenants", "tenant.list"),
@@ -113,6 +113,7 @@ async def test_the_api_that_is_built_asks_for_the_agreed_permissions(
         ("GET", "/api/admin/global-admins", "platform.manage_global_admins"),
         ("POST", "/api/admin/global-admins", "platform.manage_global_admins"),
         ("POST", "/api/admin/global-admins/{id}/deactivate", "platform.manage_global_admins"),
+        ("POST", "/api/admin/global-admins/{id}/reissue-enrollment", "platform.manage_global_admins"),
     }
 
     assert {(entry.method, entry.path, str(entry.access)) for entry in endpoints} >= agreed

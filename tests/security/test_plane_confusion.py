@@ -17,6 +17,7 @@ from tests.fixtures.attacked import request
 from tests.fixtures.forgery import compact_json, part
 from tests.fixtures.planes import Planes, planes
 from tests.fixtures.token_corpus import lines_of
+from tests.integration.admin_service.admin_process import AdminProcess, asker
 
 TENANTS = "/api/admin/tenants"
 ME = "/api/admin/me"
@@ -211,9 +212,36 @@ def test_a_tenant_session_cookie_on_the_admin_host() -> None:
     """A tenant user's session opens nothing on the admin host."""
 
 
-@pytest.mark.skip(reason="ax_token and the tenant host come with a later issue")
-def test_an_ax_token_on_the_tenant_host() -> None:
-    """An operator's ax_token opens nothing on the tenant host."""
+async def test_an_ax_token_on_the_tenant_host(both: Planes) -> None:
+    """R-035, R-163: an operator's ax_token opens nothing on the tenant plane, under no name and in no header.
+
+    Nor does it stand in for Access's token at the sidecar, on a tenant's host or on its own.
+    """
+    admin = both.admin.process
+    assert isinstance(admin, AdminProcess)
+    token = (await admin.services.sessions.exchange(asker())).token
+    assert (await admin.services.sessions.check(asker().actor, token)).operator.id == "adm_super_admin"
+
+    for line in (
+        *(f"Cookie: {name}={token}" for name in ("ax_token", "__Host-ax_token", "__Host-tenant_session")),
+        f"X-AX-Token: {token}",
+        f"Authorization: Bearer {token}",
+    ):
+        for method, target in (("GET", TENANTS), ("POST", TENANTS), ("GET", "/api/access-sso/session")):
+            body = NEW_TENANT if method == "POST" else b""
+            await both.tenant.must_refuse("missing", method, target, line, body=body)
+        await both.admin.must_refuse("missing", "GET", ME, line)
+    for name in (IDENTITY_HEADER, DELEGATION_HEADER):
+        await both.tenant.must_refuse("malformed", "GET", TENANTS, f"{name}: {token}")
+
+    attacked, cookie = both.attacked, f"Cookie: ax_token={token}"
+    elsewhere = await attacked.attempt(request(None, cookie, host="acme.app.example.com"))
+    elsewhere.must_be_refused(Reason.HOST_UNKNOWN, secret=token)
+    proven = await attacked.attempt(request(attacked.forge.token(), cookie, host="acme.app.example.com"))
+    proven.must_be_refused(Reason.HOST_UNKNOWN, secret=token)
+    alone = await attacked.attempt(request(None, cookie, f"X-AX-Token: {token}"))
+    alone.must_be_refused(Reason.TOKEN_MISSING, secret=token)
+    (await attacked.present(token)).must_be_refused(Reason.TOKEN_MALFORMED, secret=token)
 
 
 def test_each_line_of_the_attack_list_has_its_test() -> None:

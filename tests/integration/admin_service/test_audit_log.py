@@ -64,11 +64,11 @@ async def busy(process: AdminProcess) -> AdminProcess:
     """Two own rows and one of the tenant service between them in time."""
     for role in Role:
         await process.add(role)
-    await process.services.operators.create(asker(), NewOperator("a@example.com", "A", Role.SUPPORT))
+    await process.services.provisioning.create(asker(), NewOperator("a@example.com", "A", Role.SUPPORT))
     process.clock.advance(1)
     process.tenants.rows.append(tenant_row(process.clock.now()))
     process.clock.advance(1)
-    await process.services.operators.deactivate(asker(), "adm_read_only", reason="left the company")
+    await process.services.standing.deactivate(asker(), "adm_read_only", reason="left the company")
     return process
 
 
@@ -186,7 +186,7 @@ async def test_pages_of_a_hundred(sqlite_process: AdminProcess) -> None:
     await process.add()
     for number in range(60):
         process.tenants.rows.append(tenant_row(process.clock.now()))
-        await process.services.operators.create(
+        await process.services.provisioning.create(
             asker(), NewOperator(f"n{number}@example.com", "N", Role.SUPPORT)
         )
         process.clock.advance(1)

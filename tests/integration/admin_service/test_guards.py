@@ -75,6 +75,20 @@ async def test_raw_sql_cannot_remove_all_of_several(process: AdminProcess, state
     assert await active_super_admins(process) == 3
 
 
+@pytest.mark.parametrize("statement", LAST)
+async def test_a_plain_sqlite_connection_without_checks_cannot_either(
+    sqlite_url: str, sqlite_process: AdminProcess, statement: str
+) -> None:
+    """R-079: not even with CHECK constraints, foreign keys and recursive triggers turned off."""
+    await sqlite_process.add()
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as plain:
+        plain.execute("PRAGMA ignore_check_constraints=ON")
+        with pytest.raises(sqlite3.IntegrityError):
+            plain.execute(statement)
+
+    assert await active_super_admins(sqlite_process) == 1
+
+
 async def test_the_guard_follows_every_way_in_and_out(process: AdminProcess) -> None:
     """The guard row counts enrolled, live super_admins and nobody else (G-08)."""
     await process.add(operator_id="adm_a")
@@ -106,7 +120,7 @@ async def test_the_guard_follows_every_way_in_and_out(process: AdminProcess) -> 
 async def test_the_guards_themselves_are_not_changed_by_hand(process: AdminProcess, statement: str) -> None:
     """Guard row, roster version and audit rows refuse raw SQL, so the guards cannot be talked round."""
     await process.add()
-    await process.services.operators.create(asker(), NewOperator("a@b.example", "A", Role.SUPPORT))
+    await process.services.provisioning.create(asker(), NewOperator("a@b.example", "A", Role.SUPPORT))
 
     with pytest.raises(DBAPIError):
         await process.sql(statement)
@@ -142,6 +156,50 @@ async def test_sqlites_conflict_clauses_do_not_slip_past_the_guard(
         plain.execute(statement)
 
     assert await active_super_admins(process) == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *LAST,
+        "UPDATE super_admin_guard SET active = 7",
+        "DELETE FROM super_admin_guard",
+        "UPDATE roster_version SET version = 0",
+        "DELETE FROM roster_version",
+        "UPDATE audit_events SET actor_id = 'nobody'",
+        "DELETE FROM audit_events",
+        "TRUNCATE global_admins CASCADE",
+        "TRUNCATE audit_events CASCADE",
+    ],
+)
+async def test_the_guards_hold_in_a_replicating_session(postgres_url: str, statement: str) -> None:
+    """R-079: `session_replication_role = replica` turns ordinary triggers off; ours fire in it too."""
+    async with admin_process(postgres_url) as process:
+        await process.add()
+        await process.services.provisioning.create(asker(), NewOperator("a@b.example", "A", Role.SUPPORT))
+
+        with pytest.raises(DBAPIError):
+            await process.sql("SET LOCAL session_replication_role = replica", statement)
+
+        assert await active_super_admins(process) == 1
+
+
+@pytest.mark.postgres
+async def test_the_count_is_kept_in_a_replicating_session(postgres_url: str) -> None:
+    """G-08: what such a session does rightly is counted and told to the sidecars as in any other."""
+    async with admin_process(postgres_url) as process:
+        await process.add(operator_id="adm_a")
+        await process.add(operator_id="adm_b")
+        version = (await process.rows("roster_version"))[0]["version"]
+
+        await process.sql(
+            "SET LOCAL session_replication_role = replica",
+            "UPDATE global_admins SET role = 'support' WHERE id = 'adm_b'",
+        )
+
+        assert (await process.rows("super_admin_guard"))[0]["active"] == 1
+        assert (await process.rows("roster_version"))[0]["version"] == version + 1
 
 
 @pytest.mark.postgres

@@ -11,6 +11,7 @@ from service_kit.web.api import Audience, Endpoint
 from tests.integration.admin_service.admin_process import AdminProcess
 
 Caller = Role | Scope | None
+SESSIONS = "/api/admin/global-admins/{id}/sessions"
 CALLERS: tuple[Caller, ...] = (*Role, Scope.ROSTER, None)
 
 
@@ -34,7 +35,9 @@ def may(endpoint: Endpoint, caller: Caller) -> bool:
 
 async def answer(process: AdminProcess, endpoint: Endpoint, caller: Caller) -> tuple[int, str]:
     """The status and code; an allowed caller gets as far as the body, which is no JSON on purpose."""
-    target = endpoint.path.replace("{id}", "x").replace("{name}", "x")
+    # Their own sessions are everybody's to see; another operator's are not, and have a test of their own.
+    whose = f"adm_{caller}" if endpoint.path.startswith(SESSIONS) else "x"
+    target = endpoint.path.replace("{id}", whose).replace("{name}", "x").replace("{sid}", "x")
     role = caller if isinstance(caller, Role) else None
     scope = caller if isinstance(caller, Scope) else None
     proof = process.vouch.headers(

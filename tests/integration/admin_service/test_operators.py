@@ -122,7 +122,7 @@ async def test_only_a_super_admin_grants_super_admin(
     await sqlite_process.add(Role.SUPPORT)
     matrix = {**OPERATOR_PERMISSIONS, Role.SUPPORT: OPERATOR_PERMISSIONS[Role.SUPER_ADMIN]}
     monkeypatch.setattr("service_kit.identity.model.OPERATOR_PERMISSIONS", matrix)
-    monkeypatch.setattr("admin_service.operators.service.OPERATOR_PERMISSIONS", matrix)
+    monkeypatch.setattr("admin_service.operators.changes.OPERATOR_PERMISSIONS", matrix)
 
     refused = await sqlite_process.ask("POST", OPERATORS, Role.SUPPORT, body={**NEW, "role": "super_admin"})
     allowed = await sqlite_process.ask("POST", OPERATORS, Role.SUPPORT, body=NEW)
@@ -263,7 +263,7 @@ async def test_a_caller_demoted_meanwhile_changes_nothing(process: AdminProcess)
     await process.sql("UPDATE global_admins SET role = 'security' WHERE id = 'adm_super_admin'")
 
     with pytest.raises(ForbiddenError) as caught:
-        await process.services.operators.deactivate(asker(), "adm_support")
+        await process.services.standing.deactivate(asker(), "adm_support")
 
     assert caught.value.code == "PERMISSION_DENIED"
     assert (await process.row("adm_support"))["deactivated_at"] is None

@@ -87,7 +87,7 @@ async def test_a_ring_of_super_admins_never_ends_at_zero(process: AdminProcess, 
 
         async def deactivate(actor: str, target: str) -> str:
             try:
-                await process.services.operators.deactivate(asker(operator_id=actor), target)
+                await process.services.standing.deactivate(asker(operator_id=actor), target)
             except ProblemError as error:
                 return error.code
             return "DONE"
@@ -113,7 +113,7 @@ async def test_concurrent_creations_for_one_address(process: AdminProcess) -> No
 
     async def create() -> bool:
         try:
-            await process.services.operators.create(asker(), wanted)
+            await process.services.provisioning.create(asker(), wanted)
         except OperatorExistsError:
             return False
         return True
@@ -130,7 +130,7 @@ async def test_concurrent_seeds_make_one_operator(process: AdminProcess) -> None
     async def seed(number: int) -> bool:
         wanted = NewOperator(f"a{number}@example.com", "A", Role.SUPER_ADMIN)
         try:
-            await process.services.operators.seed(wanted)
+            await process.services.provisioning.seed(wanted)
         except AlreadySeededError:
             return False
         return True

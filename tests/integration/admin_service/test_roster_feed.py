@@ -82,7 +82,7 @@ async def test_a_change_reaches_a_reader_at_once(process: AdminProcess) -> None:
     await process.add()
     await process.add(Role.SUPPORT)
     async with feed(process) as (reader, snapshot):
-        await process.services.operators.deactivate(asker(), "adm_support")
+        await process.services.standing.deactivate(asker(), "adm_support")
         committed = time.monotonic()
 
         change = await reader.line("change", 1)
@@ -94,6 +94,38 @@ async def test_a_change_reaches_a_reader_at_once(process: AdminProcess) -> None:
             "upserts": [entry("adm_support", "support", active=False)],
             "removed": [],
         }
+
+
+async def test_a_role_and_a_binding_reach_a_reader_at_once(process: AdminProcess) -> None:
+    """G-01, G-09: a new role, an unbound row and one that came back are on the wire within 100 ms.
+
+    Who is unbound, or reactivated without having enrolled, is nobody to a sidecar.
+    """
+    await process.add()
+    await process.add(Role.SUPPORT)
+    await process.add(Role.SECURITY, deactivated_at=process.clock.now())
+    standing, provisioning = process.services.standing, process.services.provisioning
+    async with feed(process) as (reader, _):
+        for change, upserts, removed in (
+            (
+                standing.change_role(asker(), "adm_support", Role.READ_ONLY, reason="x", expected={1}),
+                [entry("adm_support", "read_only")],
+                [],
+            ),
+            (
+                provisioning.reissue(asker(), "adm_support", rebind=True, confirm="support@example.com"),
+                [],
+                ["adm_support"],
+            ),
+            (provisioning.reactivate(asker(), "adm_security", reason="x"), [], ["adm_security"]),
+        ):
+            await change
+            committed = time.monotonic()
+
+            line = await reader.line("change", 1)
+
+            assert time.monotonic() - committed < 0.1
+            assert (line["upserts"], line["removed"]) == (upserts, removed)
 
 
 async def test_a_change_by_raw_sql_reaches_a_reader_with_the_next_heartbeat(process: AdminProcess) -> None:
@@ -157,7 +189,7 @@ async def test_many_changes_arrive_complete_and_in_order(process: AdminProcess) 
         for number in range(20):
             await process.add(Role.SUPPORT, operator_id=f"adm_n{number}")
             if number % 3 == 0:
-                await process.services.operators.deactivate(asker(), f"adm_n{number}")
+                await process.services.standing.deactivate(asker(), f"adm_n{number}")
         final = (await process.rows("roster_version"))[0]["version"]
 
         while versions[-1] < final:
@@ -173,7 +205,7 @@ async def test_many_changes_arrive_complete_and_in_order(process: AdminProcess) 
 async def test_a_claim_is_pushed_too(process: AdminProcess) -> None:
     """Whoever has just enrolled is known to every sidecar at once."""
     await process.add()
-    issued = await process.services.operators.create(
+    issued = await process.services.provisioning.create(
         asker(), NewOperator("new@example.com", "New", Role.SUPPORT)
     )
     async with feed(process) as (reader, _):
