@@ -86,7 +86,7 @@ class Place:
 def registry() -> tuple[Endpoint, ...]:
     """Every endpoint of both services, from the tables that make their routes."""
     environ = {
-        "ADMIN_DATABASE_URL": "sqlite:///never-opened.db",
+        "ADMIN_DATABASE_URL": "sqlite:////nowhere/never-opened.db",
         "ADMIN_HOST": "admin.example.com",
         "TENANT_SERVICE_URL": "http://127.0.0.1:1",
         "INTERNAL_JWKS_FILE": "never-read.json",
