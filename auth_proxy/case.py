@@ -82,6 +82,9 @@ class Case:
 
     def denied(self, refusal: Refusal, trusted: tuple[Network, ...]) -> Denied:
         """What the audit log is told; the client chose the address only behind a trusted proxy."""
+        if self.signed is not None:  # a grant that lapsed: whom it hit, no step of the pipeline has noted
+            person, route, operator, _ = self.signed.grant
+            refusal.at(route.name).of(person.sub, person.email, operator.id if operator else "")
         headers = self.about.headers if self.about else ()
         sent = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
         return Denied(

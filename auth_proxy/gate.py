@@ -4,8 +4,8 @@ There is no other way to an upstream (R-003, R-051), and no exemption by path, m
 failure to decide is a refusal.
 
 It has two doors to the same rooms. `__call__` takes every request, in a task of its own. `answer_at_once`
-takes those that wait for nothing: no task, no request object, no response object, which is three quarters
-of what a request costs (240 → TODO µs). Both decide by the same pipeline and log by the same case.
+takes those that wait for nothing, and makes no task, request object or response object for them. Both
+decide by the same pipeline and log by the same case.
 """
 
 import asyncio
@@ -91,6 +91,8 @@ class Gate:
 
         When it is True, the client has been told or will be told that its exchange is over.
         """
+        if client.is_held_back:
+            return False  # only a task waits until its answer is read; refusals would heap up here
         plan = self.plan
         started = self._clock.monotonic()
         raw = raw._replace(request_id=self._ids.new("req"))
@@ -145,12 +147,13 @@ class Gate:
     ) -> None:
         case.refusal = refusal
         self._note(case, refusal)
+        keeps_alive = keeps_alive and not client.is_leaving
         answer = refusal_bytes(
             refusal,
             case.request_id,
             case.reader(can_enroll=self._can_enroll),
             method=case.method,
-            keeps_alive=keeps_alive and not client.is_leaving,
+            keeps_alive=keeps_alive,
             speaks_1_1=case.question.version >= HTTP_1_1,
         )
         if client.transport is not None:

@@ -196,18 +196,6 @@ def kind_of(folded: str) -> HeaderKind:
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """RFC 9110 section 5.6.2."""
 _FRAMING: Final = frozenset({"contentlength", "transferencoding", "expect"})
-_READ_BY_THE_SCREEN: Final = frozenset(
-    {
-        "connection",
-        "proxyconnection",
-        "upgrade",
-        "cookie",
-        "origin",
-        "secfetchsite",
-        "contenttype",
-        "authorization",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +207,6 @@ class NameFacts:
     kind: HeaderKind
     frames: bool
     """Whether it says how long the request is, or when its body comes; in any spelling."""
-    is_read: bool
-    """Whether the screen reads its value, or counts its copies."""
 
 
 @lru_cache(maxsize=1024)
@@ -233,4 +219,4 @@ def name_of(raw: bytes) -> str | None:
 def facts_of(name: str) -> NameFacts:
     """Everything about a name at once: asking for each of them by itself cost 20 µs a request."""
     folded = letters(name)
-    return NameFacts(name, folded, kind_of(folded), folded in _FRAMING, folded in _READ_BY_THE_SCREEN)
+    return NameFacts(name, folded, kind_of(folded), folded in _FRAMING)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from auth_proxy.forwarding import SAID_OF_THE_CLIENT, Headers, Network, forwarding_headers
-from auth_proxy.head_shape import LONGEST_HABIT
+from auth_proxy.head_shape import LONGEST_NAME
 from auth_proxy.header_names import (
     EXACT_NAMES,
     HELD_COOKIES,
@@ -64,7 +64,7 @@ class _Places(NamedTuple):
 
 def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
     """What may go on, and the credentials taken out of it. Raises Refusal."""
-    remembered = _places_of_a_habit if inbound.shape.size <= LONGEST_HABIT else _places_of
+    remembered = _places_of_a_habit if inbound.shape.is_habit else _places_of
     places = remembered(inbound.shape.names, policy.reserved)
     if places.refusal is not None:
         raise Refusal(*places.refusal)
@@ -165,7 +165,8 @@ def _first(lowered: Sequence[str], wanted: str) -> int | None:
 
 def _nominated(headers: Headers, places: tuple[int, ...]) -> frozenset[str]:
     """Folded names that Connection lists: for this hop only, except those that frame the request."""
-    names = (letters(part) for place in places for part in headers[place][1].split(","))
+    parts = (part for place in places for part in headers[place][1].split(","))
+    names = (letters(part) for part in parts if len(part) <= LONGEST_NAME)  # a longer one names nothing
     return frozenset(names) - UNTOUCHABLE
 
 

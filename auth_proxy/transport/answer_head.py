@@ -18,6 +18,8 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 _BODILESS: Final = frozenset({204, 304})
 _PLAIN_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
 _MOST_HEADERS: Final = 256
+_LONGEST_NAME: Final = 256
+"""Bytes. Names are remembered, and an upstream must not fill memory with them."""
 
 
 class UnfitAnswerError(Exception):
@@ -87,7 +89,7 @@ def read_head(status: int, headers: RawHeaders, *, is_head: bool, bases: tuple[s
         elif rule is _Rule.CONNECTION:
             if value not in _PLAIN_CONNECTION and (nominated := _nominated(headers)):
                 nominated |= {"connection"}
-                kept = [item for item in headers if letters(item[0].decode("latin-1")) not in nominated]
+                kept = [item for item in headers if _folded(item[0]) not in nominated]
                 return read_head(status, kept, is_head=is_head, bases=bases)
         elif rule is not _Rule.DROP:
             has_date = has_date or rule is _Rule.DATE
@@ -104,7 +106,13 @@ def _rule(name: bytes) -> _Rule:
     lowered = name.lower()
     if lowered in _SPECIAL:
         return _SPECIAL[lowered]
-    return _Rule.DROP if is_dropped(letters(lowered.decode("latin-1"))) else _Rule.PASS
+    return _Rule.DROP if is_dropped(_folded(name)) else _Rule.PASS
+
+
+def _folded(name: bytes) -> str:
+    if len(name) > _LONGEST_NAME:  # raised, and so remembered nowhere
+        raise UnfitAnswerError("a name that is too long")
+    return letters(name.decode("latin-1"))
 
 
 def _judged(rule: _Rule, name: bytes, value: bytes, bases: tuple[str, ...]) -> list[bytes]:
@@ -123,5 +131,6 @@ def _nominated(headers: RawHeaders) -> frozenset[str]:
         for name, value in headers
         if name.lower() == b"connection"
         for part in value.split(b",")
+        if len(part) <= _LONGEST_NAME
     )
     return frozenset(parts) - {"contentlength", "transferencoding", "keepalive", "close", ""}

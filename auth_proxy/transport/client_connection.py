@@ -1,13 +1,13 @@
 """One connection of a client: aiohttp's own, with an eye on whoever is slow.
 
 A client that takes too long over a head, or does not read its answer, is shed (attacks.md section 3);
-one that rests makes room. Like `quick_path`, this file touches names that aiohttp does not document;
-pyproject.toml pins the range.
+one that rests makes room, and is given up to wait in less of it (`parked`). Like `quick_path`, this file
+touches names that aiohttp does not document; pyproject.toml pins the range.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
@@ -37,6 +37,18 @@ _WINDOW: Final = 256 * 1024
 that an answer which the kernel takes at once never pauses anybody."""
 
 
+_END_OF_HEAD: Final = b"\r\n\r\n"
+
+
+class GivenUp(NamedTuple):
+    """What is left of a connection whose handler is gone: all that the next handler has to know."""
+
+    socket: asyncio.Transport
+    peer: str
+    due: float
+    """Until when the next head must have come, or the connection ends."""
+
+
 class _SlowHeadError(Exception):
     """The head of a request did not arrive in time."""
 
@@ -47,9 +59,11 @@ class ClientConnection(RequestHandler):
     __slots__ = (
         "_body",
         "_clients",
+        "_departs",
         "_head_began",
         "_head_due",
         "_head_timer",
+        "_parser_is_empty",
         "_peer",
         "_reading",
         "_socket",
@@ -57,13 +71,22 @@ class ClientConnection(RequestHandler):
         "transfer",
     )
 
-    def __init__(self, server: web.Server, unparsed: UnparsedHandler, clients: Connections) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        unparsed: UnparsedHandler,
+        clients: Connections,
+        departs: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(server, loop=server._loop, **_LIMITS)  # noqa: SLF001 - aiohttp's own Server does the same
         self._unparsed = unparsed
         self._clients = clients
+        self._departs = departs
         self._peer: str | None = None
         self._socket: asyncio.Transport | None = None
         self._body: StreamReader = EMPTY_PAYLOAD
+        self._parser_is_empty = True
+        """What was read ended with a whole message: the parser holds nothing that is still to come."""
         self._head_began = False
         self._head_due = 0.0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -79,7 +102,7 @@ class ClientConnection(RequestHandler):
     @property
     def is_leaving(self) -> bool:
         """Whether the connection ends with the current answer."""
-        return self._close or self._force_close
+        return self._close or self._force_close or self._departs()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         socket = cast("asyncio.Transport", transport)
@@ -90,10 +113,20 @@ class ClientConnection(RequestHandler):
             self._clients.shed(cause)
             socket.abort()
             return
+        self._begin(socket, peer)
+        self._expect_head()
+
+    def take_over(self, given_up: GivenUp, *, is_timed: bool) -> None:
+        """Go on with a connection that was let in long ago; a timed one ends when its head is late."""
+        self._begin(given_up.socket, given_up.peer)
+        if is_timed:
+            self._head_due = given_up.due
+            self._head_timer = self._loop.call_at(given_up.due, self._check_head)
+
+    def _begin(self, socket: asyncio.Transport, peer: str) -> None:
         self._peer, self._socket = peer, socket
         socket.set_write_buffer_limits(high=_WINDOW)
-        super().connection_made(transport)
-        self._expect_head()
+        super().connection_made(socket)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._clients.wakes(self)
@@ -119,22 +152,59 @@ class ClientConnection(RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         answered = await super()._handle_request(request, start_time, request_handler)
         if self._socket is not None and not self._messages:
-            self._clients.rests(self, is_proven=True)
+            self._clients.rests(self, is_proven=True, since=self._loop.time())
         return answered
 
     def make_room(self) -> bool:
         """End the connection for another one, if it rests: nothing asked, and nothing left to send."""
-        socket, waiter = self._socket, self._waiter
-        if socket is None or waiter is None or waiter.done() or self._messages or self._head_began:
+        socket = self._socket
+        if socket is None or not self._is_at_rest(socket):
             return False
-        if socket.get_write_buffer_size():
-            return False  # it still reads its last answer
         if self._peer is not None:
             self._clients.leave(self._peer)  # connection_lost comes later, the new connection is here now
         self._peer = None
         self._clients.shed(Shed.RESTED)
         socket.abort()
         return True
+
+    def _is_at_rest(self, socket: asyncio.Transport) -> bool:
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._messages or self._head_began:
+            return False
+        return not socket.get_write_buffer_size()  # otherwise it still reads its last answer
+
+    def give_up(self) -> GivenUp | None:
+        """Leave the connection to somebody who waits in less room; None when it does not wholly rest.
+
+        Nothing of it goes on here: no timer, no task, no entry in a book, no cycle that keeps it alive.
+        """
+        socket, task, manager = self._socket, self._task_handler, self._manager
+        if socket is None or task is None or manager is None or not self._is_disposable(socket):
+            return None
+        given_up = GivenUp(socket, self._peer or "", self._head_due or self._next_keepalive_close_time)
+        for timer in (self._head_timer, self._keepalive_handle):
+            if timer is not None:
+                timer.cancel()
+        if self._reading is not None:
+            self._reading.end()
+        self._socket = self._peer = self._reading = self._head_timer = self._keepalive_handle = None
+        self.transport = self._task_handler = self._manager = self._parser = None
+        manager.connection_lost(self)
+        task.cancel()  # it waits for a request, and ends without a word
+        return given_up
+
+    def _is_disposable(self, socket: asyncio.Transport) -> bool:
+        """Whether it rests, and nothing of what it has read, held back or set up would be lost with it."""
+        return (
+            self._is_at_rest(socket)
+            and self._parser_is_empty
+            and self._body.is_eof()
+            and not (self._close or self._force_close or self._upgraded or self._message_tail)
+            and not (self._paused or self._reading_paused or self._buffer_paused)
+            and self._payload_parser is None
+            and self.transfer is None
+            and not socket.is_closing()
+        )
 
     def data_received(self, data: bytes) -> None:
         if data:
@@ -143,6 +213,7 @@ class ClientConnection(RequestHandler):
         if self._close or self._force_close:
             self._take_while_leaving(data, wanted=in_body or self._payload_parser is not None)
             return
+        taken = self._body.total_bytes
         super().data_received(data)
         if self._request_count != heads:
             self._body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
@@ -152,11 +223,30 @@ class ClientConnection(RequestHandler):
             self._head_began = True
             if not self._head_due:
                 self._expect_head()
+        if data:
+            self._parser_is_empty = self._ends_a_message(
+                data, self._request_count - heads, taken if in_body else 0
+            )
         request = self._current_request
         is_broken = bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
         # The parser's error is queued behind the request that waits for the rest of this very body.
         if is_broken and request is not None and not request.content.is_eof():
             request.content.set_exception(web.RequestPayloadError("the body cannot be read on"))
+
+    def _ends_a_message(self, data: bytes, heads: int, taken: int) -> bool:
+        """Whether no head, and nothing but a body that still lacks bytes, stands behind the last message.
+
+        An empty line ends whatever head it stands in. Without one at its end, all of the read must have
+        gone into a body: what does not add up is taken for half a head.
+        """
+        if data.endswith(_END_OF_HEAD):
+            return True
+        length = self._body.total_bytes - taken
+        if not heads:
+            return bool(length) and length == len(data)
+        end = data.find(_END_OF_HEAD)
+        begins_here = heads == 1 and self._parser_is_empty and end >= 0
+        return begins_here and length == len(data) - end - len(_END_OF_HEAD)
 
     def _take_while_leaving(self, data: bytes, *, wanted: bool) -> None:
         """On shutdown aiohttp stops reading at once: a body that is on its way would never be whole."""

@@ -57,6 +57,21 @@ class Resting(Protocol):
         ...
 
 
+class Queue:
+    """Connections that rest, in the order in which they came to rest: the parked ones before all others."""
+
+    __slots__ = ("awake", "parked")
+
+    def __init__(self) -> None:
+        self.awake: OrderedDict[Resting, float] = OrderedDict()
+        """Since when they rest."""
+        self.parked: OrderedDict[Resting, float] = OrderedDict()
+        """Until when they may."""
+
+    def has_made_room(self) -> bool:
+        return _one_left(self.parked) or _one_left(self.awake)
+
+
 class Connections:
     """The open connections of a listener."""
 
@@ -67,8 +82,10 @@ class Connections:
         self.shed = on_shed
         self._by_peer: Counter[str] = Counter()
         self._open = 0
-        self._resting: OrderedDict[Resting, None] = OrderedDict()
-        self._unproven: OrderedDict[Resting, None] = OrderedDict()
+        self.proven = Queue()
+        self.unproven = Queue()
+        self.unheard = Queue()
+        """Those who never sent a byte: they make no room, and have the time of a head."""
 
     @property
     def open(self) -> int:
@@ -91,23 +108,23 @@ class Connections:
         if self._by_peer[peer] <= 0:
             del self._by_peer[peer]  # an address that is gone takes no memory
 
-    def rests(self, connection: Resting, *, is_proven: bool) -> None:
+    def rests(self, connection: Resting, *, is_proven: bool, since: float) -> None:
         """Its answer is sent; from now on it waits for its next request."""
-        (self._resting if is_proven else self._unproven)[connection] = None
+        (self.proven if is_proven else self.unproven).awake[connection] = since
 
     def wakes(self, connection: Resting) -> None:
         """It rests no longer, or it has ended."""
-        self._resting.pop(connection, None)
-        self._unproven.pop(connection, None)
+        self.proven.awake.pop(connection, None)
+        self.unproven.awake.pop(connection, None)
 
     def _made_room(self) -> bool:
-        return _one_left(self._unproven) or _one_left(self._resting)
+        return self.unproven.has_made_room() or self.proven.has_made_room()
 
 
-def _one_left(resting: OrderedDict[Resting, None]) -> bool:
+def _one_left(resting: OrderedDict[Resting, float]) -> bool:
     for _ in range(min(len(resting), _MOST_ASKED)):
-        connection, _nothing = resting.popitem(last=False)
+        connection, time = resting.popitem(last=False)
         if connection.make_room():
             return True
-        resting[connection] = None  # asked again after all others
+        resting[connection] = time  # asked again after all others
     return False

@@ -71,11 +71,16 @@ class QuickConnection(ClientConnection):
     __slots__ = ("_answers_at_once", "_at_once", "_held", "_over", "_waits")
 
     def __init__(
-        self, server: web.Server, unparsed: UnparsedHandler, clients: Connections, at_once: AtOnce
+        self,
+        server: web.Server,
+        unparsed: UnparsedHandler,
+        clients: Connections,
+        at_once: AtOnce,
+        departs: Callable[[], bool] = lambda: False,
     ) -> None:
         self._held = b""
         self._waits: asyncio.Future[None] | None = None
-        super().__init__(server, unparsed, clients)
+        super().__init__(server, unparsed, clients, departs)
         self._at_once = at_once
         self._answers_at_once = False
         """A request is being answered here; aiohttp knows nothing of it."""
@@ -88,6 +93,9 @@ class QuickConnection(ClientConnection):
 
     def make_room(self) -> bool:
         return not self._answers_at_once and super().make_room()
+
+    def _is_disposable(self, socket: asyncio.Transport) -> bool:
+        return not (self._answers_at_once or self._held) and super()._is_disposable(socket)
 
     def data_received(self, data: bytes) -> None:
         in_body = not self._body.is_eof()
@@ -166,7 +174,7 @@ class QuickConnection(ClientConnection):
         self._request_count += 1
         if self._manager is not None:
             self._manager.requests_count += 1
-        self._head_began = False
+        self._head_began, self._parser_is_empty = False, True
         if self._answers_at_once:
             self._head_due = 0.0
         return True
@@ -185,12 +193,13 @@ class QuickConnection(ClientConnection):
             if socket.get_write_buffer_size():
                 self._watch_writing()
             return
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        now = self._loop.time()
+        self._next_keepalive_close_time = now + self._keepalive_timeout
         if self._held:
             self._loop.call_soon(self._take_held)  # not here: an upstream's read may be what calls this
             return
         self._answers_at_once = False
-        self._clients.rests(self, is_proven=is_proven)
+        self._clients.rests(self, is_proven=is_proven, since=now)
         if is_proven:
             self._head_due = 0.0
         else:

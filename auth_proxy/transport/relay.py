@@ -170,6 +170,9 @@ class Relay:
             await over
             return
         connection = await transfer.open()
+        if connection is None:
+            await over  # it tells why
+            return
         upload = asyncio.create_task(self._upload(transfer, connection, request))
         try:
             await over

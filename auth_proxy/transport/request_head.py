@@ -5,12 +5,8 @@ Written with one template per sequence of names, which is remembered; the values
 """
 
 from functools import lru_cache
-from typing import Final
 
 from auth_proxy.pipeline.exchange import SignedGrant
-
-_LONGEST_HABIT: Final = 4096
-"""Characters of names. What is longer is written each time, so that no client fills memory with it."""
 
 
 def request_head(signed: SignedGrant, request_id: str) -> bytes:
@@ -25,7 +21,7 @@ def request_head(signed: SignedGrant, request_id: str) -> bytes:
     ours = (*screened.forwarding, ("X-Request-Id", request_id), *signed.identity_headers)
     names = tuple([name for name, _ in sent])
     our_names = tuple([name for name, _ in ours])
-    remembered = _habit if sum(map(len, names)) <= _LONGEST_HABIT else _template
+    remembered = _habit if inbound.shape.is_habit else _template
     template, places = remembered(names, our_names)
     values = [sent[place][1] for place in places]
     values += [value for _, value in ours]

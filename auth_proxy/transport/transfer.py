@@ -8,8 +8,11 @@ complete one share it: what is measured there is 9 µs for the way back of a sho
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Final, Protocol
 
 from aiohttp.helpers import rfc822_formatted_time
@@ -74,6 +77,7 @@ class Transfer:
         "_header_seconds",
         "_idle_seconds",
         "_in_chunks",
+        "_is_endless",
         "_keeps_alive",
         "_speaks_1_1",
         "_unsent",
@@ -84,10 +88,8 @@ class Transfer:
         "is_head",
         "is_new",
         "is_over",
-        "is_whole",
         "request_id",
         "signed",
-        "started",
         "status",
     )
 
@@ -111,12 +113,9 @@ class Transfer:
         self.is_head = signed.grant.person.screened.inbound.method == "HEAD"
         self.is_new = True
         self.due = _NEVER
-        self.started = 0.0
         self.status = 0
         self.has_begun = False
         """Whether the client has got the head: from then on nothing can be refused."""
-        self.is_whole = False
-        """Whether the client has got all of the answer."""
         self.is_over = False
         self._client = client
         self._upstream = upstream
@@ -130,7 +129,7 @@ class Transfer:
         self._connection: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._has_retried = False
-        self._in_chunks = False
+        self._in_chunks = self._is_endless = False
         self._unsent = b""
 
     @property
@@ -157,11 +156,17 @@ class Transfer:
         except Refusal as refusal:
             self._finish(refusal)
 
-    async def open(self) -> UpstreamConnection:
-        """Send the head of a request with a body. Raises Refusal when no server can be reached."""
+    async def open(self) -> UpstreamConnection | None:
+        """Send the head of a request with a body; None if it was ended while it waited for a connection.
+
+        Raises Refusal when no server can be reached.
+        """
         connection = self._upstream.take(must_be_fresh=True)
         if connection is None:
             connection = await self._connect()
+        if self.is_over:  # its grant lapsed: no byte of it goes on, and nobody would end the connection
+            connection.abort()
+            return None
         self._send(connection, has_body=True)
         return connection
 
@@ -236,7 +241,18 @@ class Transfer:
             self._in_chunks = True
             return b"Transfer-Encoding: chunked\r\n"
         self._keeps_alive = False  # HTTP/1.0 knows no other end than that of the connection
+        self._is_endless = True
+        self._let_close_mean(broken=True)  # whoever closes it, before the end has come
         return b""
+
+    def _let_close_mean(self, *, broken: bool) -> None:
+        """Whether a close resets the client's connection: a plain one says that the body is whole."""
+        transport = self._client.transport
+        socket = None if transport is None else transport.get_extra_info("socket")
+        if socket is None:
+            return
+        with contextlib.suppress(OSError):  # it is gone
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", broken, 0))
 
     def body(self, data: bytes) -> None:
         if self._idle_seconds is not None:
@@ -262,7 +278,8 @@ class Transfer:
         if self._in_chunks:
             self._unsent += b"0\r\n\r\n"
         self.flush()
-        self.is_whole = True
+        if self._is_endless:
+            self._let_close_mean(broken=False)
         self._finish(None)
 
     def fail(self, why: str, *, is_stale: bool) -> None:
@@ -280,6 +297,8 @@ class Transfer:
 
     def refuse(self, refusal: Refusal) -> None:
         """End it from our side; the client is answered with the refusal if it has no answer yet."""
+        if self.is_over:
+            return  # its client's connection may already carry somebody else's answer
         self._let_go()
         if self.has_begun:
             self._break_off()

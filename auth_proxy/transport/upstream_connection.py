@@ -92,6 +92,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_home",
         "_interim",
         "_is_complete",
+        "_is_held_back",
         "_keep_alive",
         "_parser",
         "_receiver",
@@ -110,6 +111,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_used = False
         """Whether an answer came over it before: only then can it have been closed at the other end."""
         self.request_is_sent = True
+        self._is_held_back = False
+        """Whether its reading is paused, because who gets the answer does not read."""
         self._can_write: asyncio.Future[None] | None = None
         self._receiver: Receiver | None = None
         self._parser: httptools.HttpResponseParser | None = None
@@ -132,6 +135,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._home.joined()
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        if self.transport is None:
+            return  # called off before
         self.transport = None
         self._home.left(self)
         self.resume_writing()
@@ -173,6 +178,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     # What its user asks for.
 
+    def call_off(self) -> None:
+        """Nobody waits for it any more. uvloop does not tell when it drops a connection in the making."""
+        if self.transport is not None:
+            self.transport.abort()
+            self.connection_lost(None)
+
     def send(self, head: bytes, receiver: Receiver, *, has_body: bool) -> None:
         """Begin a request. Its answer, or that there is none, is told to the receiver."""
         transport = self.transport
@@ -196,10 +207,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
+            self._is_held_back = True
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
+            self._is_held_back = False
             self.transport.resume_reading()
 
     def abort(self) -> None:
@@ -295,9 +308,10 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self, receiver: Receiver) -> None:
         self._receiver = None
         self.is_used = True
-        if self._keep_alive and self.request_is_sent and not self._excess:
-            if self._head is not None and receiver.is_head:
-                self._parser = None  # it still waits for the body that HEAD has not
+        # After HEAD never again: a server that sends the body all the same would give it to the next person.
+        if self._keep_alive and self.request_is_sent and not (self._excess or receiver.is_head):
+            if self._is_held_back:  # its last client's pause is not the next one's
+                self.resume_reading()
             self._home.rest(self)
         elif self.transport is not None:
             self.transport.abort()

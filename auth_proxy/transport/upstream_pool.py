@@ -100,14 +100,19 @@ class Server:
         """A new connection. Raises OSError or TimeoutError."""
         loop = asyncio.get_running_loop()
         # Counted from now on: many requests at once must not all choose the server that connects slowest.
+        connection = UpstreamConnection(self)
         with self.occupied():
-            async with asyncio.timeout(seconds):
-                if self.url.socket_path:
-                    _, made = await loop.create_unix_connection(self._connection, self.url.socket_path)
-                else:
-                    host, port = _address(self.url)
-                    _, made = await loop.create_connection(self._connection, host, port, ssl=self._secure())
-        return made
+            try:
+                async with asyncio.timeout(seconds):
+                    if self.url.socket_path:
+                        await loop.create_unix_connection(lambda: connection, self.url.socket_path)
+                    else:
+                        host, port = _address(self.url)
+                        await loop.create_connection(lambda: connection, host, port, ssl=self._secure())
+            except BaseException:
+                connection.call_off()
+                raise
+        return connection
 
     @contextlib.contextmanager
     def occupied(self) -> Iterator[None]:
@@ -117,9 +122,6 @@ class Server:
             yield
         finally:
             self._occupied -= 1
-
-    def _connection(self) -> UpstreamConnection:
-        return UpstreamConnection(self)
 
     def _secure(self) -> ssl.SSLContext | None:
         if self._tls is None and self.url.base.startswith("https:"):

@@ -56,7 +56,7 @@ def test_who_rested_longest_makes_room() -> None:
     first, second, third = (Rester(connections) for _ in range(3))
     for item in (first, second, third):
         connections.enter("a")
-        connections.rests(item, is_proven=True)
+        connections.rests(item, is_proven=True, since=0.0)
     connections.wakes(first)
 
     assert [connections.enter("b") for _ in range(3)] == [None, None, Shed.LIMIT]
@@ -70,7 +70,7 @@ def test_asking_for_room_costs_little() -> None:
     free = Rester(connections)
     for item in (*busy, free):
         connections.enter("a")
-        connections.rests(item, is_proven=True)
+        connections.rests(item, is_proven=True, since=0.0)
 
     assert [connections.enter("b") for _ in range(3)] == [Shed.LIMIT, Shed.LIMIT, None]
     assert {item.asked for item in busy} == {1}
