@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from admin_service.audit import handlers as audit_handlers
 from admin_service.audit.repository import AuditRepository
 from admin_service.audit.service import AuditReader
+from admin_service.audit.verification import AuditVerification
 from admin_service.denials import handlers as denial_handlers
 from admin_service.denials.repository import DenialRepository
 from admin_service.denials.service import DenialService
@@ -32,7 +33,8 @@ from admin_service.operators.repository import OperatorRepository
 from admin_service.operators.service import OperatorService
 from admin_service.operators.standing import StandingService
 from admin_service.oversight import handlers as oversight_handlers
-from admin_service.oversight.service import OversightService
+from admin_service.oversight.repository import SessionCountRepository
+from admin_service.oversight.service import OversightService, SessionCounts
 from admin_service.panel.assets import Assets
 from admin_service.panel.rendering import STATIC, Renderer
 from admin_service.panel.routes import PANEL, PanelServices, html_problem
@@ -52,6 +54,9 @@ from admin_service.sessions.upstreams import SessionCheckVerifier
 from admin_service.settings import AdminSettings
 from admin_service.tables import AUDIT, IDEMPOTENCY, SERVICE_KEYS
 from admin_service.tenant_api import TenantApi
+from service_kit.audit.beat import AuditBeat
+from service_kit.audit.keeping import AuditKeeping
+from service_kit.audit.publishing import Shown
 from service_kit.audit.recorder import AuditRecorder
 from service_kit.clock import Clock
 from service_kit.db.migrations import migrate
@@ -104,11 +109,13 @@ class Services:
     break_glass: BreakGlass
     profiles: ProfileService
     oversight: OversightService
+    session_counts: SessionCounts
     enrollment: EnrollmentService
     sessions: SessionService
     session_cookie: SessionCookie
     denials: DenialService
     audit: AuditReader
+    verification: AuditVerification
     roster: RosterHub
     tenants: TenantApi
 
@@ -137,7 +144,10 @@ async def create_app(
         service_keys = await _service_keys(database, clock)
         tenants = tenant_api or TenantApi(settings.tenant_service_url)
         cookie = SessionCookie(settings.ax_token_cookie)
-        services = build_services(database, service_keys, clock, registry, tenants, session_cookie=cookie)
+        keeping, shown = settings.audit_keeping, Shown()
+        services = build_services(
+            database, service_keys, clock, registry, tenants, session_cookie=cookie, keeping=keeping
+        )
         panel = build_panel(services, service_keys, settings, clock)
         policy = VerifierPolicy(issuer=settings.internal_issuer, audience=AUDIENCE)
         verifier = SessionCheckVerifier(
@@ -155,9 +165,12 @@ async def create_app(
         internal[DATABASE], internal[SERVICES], internal[PANEL] = database, services, panel
         mount(internal, endpoints(services, panel))
         internal.on_shutdown.append(_end_streams(services.roster))
-        internal.cleanup_ctx.append(_resources(services, source, stack.pop_all()))
+        beat = keeping.beat(database, AUDIT, clock, shown)
+        internal.cleanup_ctx.append(_resources(services, source, beat, stack.pop_all()))
     checks = [_database_check(database), *([source.readiness] if source else [])]
-    return Applications(internal, ops_app(registry, checks))
+    ops = ops_app(registry, checks)
+    shown.mount(ops)
+    return Applications(internal, ops)
 
 
 def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
@@ -170,7 +183,7 @@ def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
         *session_handlers.endpoints(services.sessions, services.session_cookie),
         *denial_handlers.endpoints(services.denials),
         *roster_handlers.endpoints(services.roster),
-        *audit_handlers.endpoints(services.audit),
+        *audit_handlers.endpoints(services.audit, services.verification),
         *panel_endpoints(panel),
     )
 
@@ -183,8 +196,10 @@ def build_services(
     tenants: TenantApi,
     *,
     session_cookie: SessionCookie = AX_TOKEN,
+    keeping: AuditKeeping | None = None,
 ) -> Services:
     """The domains over a database; nothing is read or connected yet."""
+    keeping = keeping or AuditKeeping("admin_service", "tenant_service", Path("admin_service-audit.pem"))
     ids, cursors, operators = IdFactory(clock), CursorCodec(keys.cursor), OperatorRepository()
     recorder = AuditRecorder(AUDIT, ids, clock)
     roster = RosterHub(database, RosterRepository(), RosterMetrics(registry, _NAMESPACE))
@@ -216,6 +231,7 @@ def build_services(
         break_glass=BreakGlass(changes, provisioning),
         profiles=ProfileService(database, operators, PreferenceRepository(), clock),
         oversight=OversightService(directory, sessions, audit),
+        session_counts=SessionCounts(database, SessionCountRepository(), clock),
         enrollment=enrollment,
         sessions=sessions,
         session_cookie=session_cookie,
@@ -227,6 +243,7 @@ def build_services(
             clock=clock,
         ),
         audit=audit,
+        verification=AuditVerification(keeping.prover(database, AUDIT), tenants),
         roster=roster,
         tenants=tenants,
     )
@@ -255,6 +272,11 @@ def build_panel(
     assets = Assets.load(STATIC)
     return PanelServices(
         operators=services.operators,
+        provisioning=services.provisioning,
+        standing=services.standing,
+        sessions=services.sessions,
+        session_counts=services.session_counts,
+        oversight=services.oversight,
         enrollment=services.enrollment,
         audit=services.audit,
         tenants=services.tenants,
@@ -281,7 +303,7 @@ async def _service_keys(database: Database, clock: Clock) -> ServiceKeys:
 
 
 def _resources(
-    services: Services, source: JwksSource | None, opened: AsyncExitStack
+    services: Services, source: JwksSource | None, beat: AuditBeat, opened: AsyncExitStack
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run_all(_app: web.Application) -> AsyncIterator[None]:
         async with opened as stack:
@@ -292,6 +314,8 @@ def _resources(
             await services.tenants.start()
             stack.push_async_callback(services.roster.close)
             await services.roster.start()
+            stack.push_async_callback(beat.close)
+            await beat.start()
             yield
 
     return run_all

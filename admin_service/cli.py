@@ -1,7 +1,7 @@
-"""The command line: `admin-service run`, `migrate`, `seed-admin` and `break-glass`.
+"""The command line: `admin-service run`, `migrate`, `seed-admin`, `break-glass` and `audit verify`.
 
 Exit status 2 means that the settings or arguments are wrong, 3 that somebody is there already who can do
-this in the panel, 1 that the command could not do its work.
+this in the panel, 1 that the command could not do its work, or that the audit log is broken.
 """
 
 import argparse
@@ -26,12 +26,15 @@ from admin_service.operators.errors import (
 from admin_service.operators.models import IssuedEnrollment, NewOperator
 from admin_service.operators.schemas import BreakGlassArguments, NewOperatorBody
 from admin_service.settings import AdminSettings, DatabaseSettings
+from admin_service.tables import AUDIT
 from admin_service.tenant_api import TenantApi
+from service_kit.audit.telling import add_audit_arguments, tell, verify
 from service_kit.clock import SystemClock
 from service_kit.db.migrations import DatabaseNewerError, migrate
 from service_kit.db.process_lock import DatabaseInUseError, sole_process
 from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
+from service_kit.identity.keys import KeyFileError
 from service_kit.identity.model import Role
 from service_kit.settings import ServiceSettings, SettingsError, load_settings
 from service_kit.telemetry.logging import configure_logging, get_logger
@@ -43,6 +46,7 @@ _FAULTS: Final = (
     PortInUseError,
     UnavailableError,
     OperatorExistsError,
+    KeyFileError,
 )
 _FAILED, _WRONG, _SOMEBODY_THERE = 1, 2, 3
 
@@ -79,6 +83,8 @@ def _arguments() -> argparse.ArgumentParser:
     seed.add_argument("--json", action="store_true", help="print one JSON object, for programs")
     seed.set_defaults(command=_seed_admin)
     _break_glass_arguments(commands.add_parser("break-glass", help="a way in when everybody is locked out"))
+    audit = commands.add_parser("audit", help="prove the audit log")
+    add_audit_arguments(audit).set_defaults(command=_audit_verify)
     return parser
 
 
@@ -196,6 +202,13 @@ def _shout(done: BrokenGlass, reason: str) -> None:
     get_logger(__name__).critical(
         "break_glass_used", operator_id=operator_id, way=done.way.value, reason=reason
     )
+
+
+def _audit_verify(arguments: argparse.Namespace) -> int:
+    settings = _settings(DatabaseSettings)
+    url = settings.database_url.get_secret_value()
+    proof = asyncio.run(verify(url, AUDIT, settings.audit_keeping, chain=arguments.chain))
+    return tell(proof, as_json=arguments.json)
 
 
 @asynccontextmanager

@@ -16,6 +16,8 @@ from pydantic import (
 )
 
 from admin_service.tenant_api import parse_address
+from service_kit.audit.http_peer import peer_address
+from service_kit.audit.keeping import AuditKeeping, default_key_file
 from service_kit.db.engine import parse_database_url
 from service_kit.settings import CommaList, Listen, ListenAddress, ServiceSettings
 
@@ -75,6 +77,43 @@ class DatabaseSettings(ServiceSettings):
         validation_alias="ADMIN_DATABASE_URL",
         description="`sqlite:///path` or `postgresql://…`; SQLite serves one process.",
     )
+    audit_signing_key_file: Path | None = Field(
+        default=None,
+        validation_alias="AUDIT_SIGNING_KEY_FILE",
+        description="The Ed25519 key, or a folder of keys, that signs checkpoints of the audit log; made at "
+        "the first start. By default `admin_service-audit.pem` beside the SQLite file, or in `data`.",
+    )
+    audit_peer_url: Annotated[str, AfterValidator(peer_address)] | None = Field(
+        default=None,
+        validation_alias="AUDIT_PEER_URL",
+        description="The tenant service's operations listener: its checkpoints are kept here as a witness, "
+        "and the ones that it kept are held against this log. Nothing is fetched without it.",
+    )
+    audit_peer_keys_file: Path | None = Field(
+        default=None,
+        validate_default=True,
+        validation_alias="AUDIT_PEER_KEYS_FILE",
+        description="The JWK set of the tenant service's audit keys, copied by hand from its `/audit/keys`; "
+        "needed with `AUDIT_PEER_URL`.",
+    )
+
+    @field_validator("audit_peer_keys_file", mode="after")
+    @classmethod
+    def _peer_and_its_keys(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        # A URL that was wrong in itself is reported already and is absent here.
+        if "audit_peer_url" in info.data and (value is None) != (info.data["audit_peer_url"] is None):
+            raise ValueError("set both AUDIT_PEER_URL and AUDIT_PEER_KEYS_FILE, or neither")
+        return value
+
+    @property
+    def audit_keeping(self) -> AuditKeeping:
+        """What keeps this service's audit log provable."""
+        key_file = self.audit_signing_key_file or default_key_file(
+            self.database_url.get_secret_value(), "admin_service"
+        )
+        return AuditKeeping(
+            "admin_service", "tenant_service", key_file, self.audit_peer_url, self.audit_peer_keys_file
+        )
 
 
 class AdminSettings(DatabaseSettings):

@@ -83,6 +83,32 @@ class AuditActivity(Answer):
     data: list[DayCount]
 
 
+class ChainBreak(Answer):
+    """Where a chain of the tenant service is not what it was."""
+
+    chain: str
+    seq: int
+    row_id: str
+    differs: str
+    column: str
+
+
+class Anchors(Answer):
+    state: str
+    checked: int
+    newest_at: datetime | None
+
+
+class AuditProof(Answer):
+    """What the tenant service found when it verified its own log."""
+
+    ok: bool
+    checked: int
+    first_break: ChainBreak | None
+    checkpoints: Anchors
+    witness: Anchors
+
+
 class TenantRow(Answer):
     """One line of the list (R-020)."""
 

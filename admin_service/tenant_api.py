@@ -20,13 +20,16 @@ from admin_service.tenant_answers import (
     Answer,
     AuditActivity,
     AuditDetail,
+    AuditProof,
     AuditRows,
     CreatedTenant,
     TenantCounts,
     TenantDetail,
     TenantPage,
 )
+from admin_service.tenant_parameters import audit_parameters, given, place, stretch_parameters
 from service_kit.audit.queries import AuditFilter
+from service_kit.audit.verifying import Stretch
 from service_kit.db.keyset import Position
 from service_kit.errors import (
     BadRequestError,
@@ -48,6 +51,7 @@ from service_kit.telemetry.logging import get_logger
 
 READ_SECONDS: Final = 5.0
 WRITE_SECONDS: Final = 10.0
+VERIFY_SECONDS: Final = 25.0
 _CONNECT_SECONDS: Final = 1.0
 _CONNECTIONS: Final = 32
 _KEEPALIVE_SECONDS: Final = 30.0
@@ -58,6 +62,7 @@ _MULTIPLE_CHOICES: Final = 300
 _TENANTS: Final = "/api/admin/tenants"
 _COUNTS: Final = "/internal/v1/tenant-counts"
 _AUDIT: Final = "/internal/v1/audit-events"
+_VERIFY: Final = "/internal/v1/audit-events/verify"
 _ACTIVITY: Final = "/internal/v1/audit-activity"
 
 _ERRORS: Final[Mapping[int, type[ProblemError]]] = {
@@ -159,7 +164,7 @@ class TenantApi:
     async def list(self, behalf: OnBehalf, query: TenantListQuery) -> TenantPage:
         """One page of tenants, newest first."""
         asked = {"q": query.q, "status": query.status, "plan": query.plan, "cursor": query.cursor}
-        parameters = {**_given(asked), "limit": str(query.limit)}
+        parameters = {**given(asked), "limit": str(query.limit)}
         return await self._get(TenantPage, _TENANTS, behalf.delegation, behalf.origin, parameters)
 
     async def get(self, behalf: OnBehalf, id_or_slug: str) -> TenantDetail:
@@ -200,7 +205,7 @@ class TenantApi:
         self, delegation: str, wanted: AuditFilter, *, position: Position | None, limit: int
     ) -> Sequence[Mapping[str, Any]]:
         """Rows of the tenant service's audit log; see `admin_service.audit.service.TenantAudit`."""
-        parameters = {**_audit_parameters(wanted), **_place(position), "limit": str(limit)}
+        parameters = {**audit_parameters(wanted), **place(position), "limit": str(limit)}
         rows = await self._get(AuditRows, _AUDIT, delegation, None, parameters)
         return [row.model_dump() for row in rows.data]
 
@@ -211,6 +216,11 @@ class TenantApi:
         except NotFoundError:
             return None
         return detail.model_dump()
+
+    async def audit_proof(self, delegation: str, wanted: Stretch) -> AuditProof:
+        """What the tenant service finds when it verifies its audit log, which takes its time."""
+        asked = _Ask("GET", _VERIFY, delegation, query=stretch_parameters(wanted), seconds=VERIFY_SECONDS)
+        return await self._ask(AuditProof, asked)
 
     async def audit_activity(self, delegation: str, days: int) -> Mapping[date, int]:
         """Rows per UTC day, for the last days."""
@@ -358,34 +368,3 @@ def _under(path: str, name: str) -> str:
     if name.strip(".") == "":
         raise NotFoundError("NOT_FOUND", "Not found")
     return f"{path}/{quote(name, safe='')}"
-
-
-def _given(parameters: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in parameters.items() if value}
-
-
-def _audit_parameters(wanted: AuditFilter) -> dict[str, str]:
-    return _given(
-        {
-            "event": wanted.event,
-            "action": wanted.action,
-            "actorId": wanted.actor_id,
-            "actorEmail": wanted.actor_email,
-            "resourceType": wanted.resource_type,
-            "resourceId": wanted.resource_id,
-            "organizationId": wanted.organization_id,
-            "severity": wanted.severity,
-            "outcome": wanted.outcome,
-            "requestId": wanted.request_id,
-            "scope": wanted.scope or "all",
-            "from": wanted.since.isoformat() if wanted.since else "",
-            "to": wanted.until.isoformat() if wanted.until else "",
-        }
-    )
-
-
-def _place(position: Position | None) -> dict[str, str]:
-    if position is None:
-        return {}
-    word = "after" if position.backward else "before"
-    return {f"{word}At": position.at.isoformat(), f"{word}Id": position.id}

@@ -14,6 +14,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from service_kit.audit.publishing import Shown
 from service_kit.audit.queries import AuditQueries
 from service_kit.audit.recorder import AuditRecorder
 from service_kit.clock import Clock
@@ -86,9 +87,12 @@ def create_app(
         ],
     )
     mount(internal, endpoints())
-    internal.cleanup_ctx.append(_resources(settings, clock, registry, source))
+    shown = Shown()
+    internal.cleanup_ctx.append(_resources(settings, clock, registry, source, shown))
     checks = [_database_check(internal), *([source.readiness] if source else [])]
-    return Applications(internal, ops_app(registry, checks))
+    ops = ops_app(registry, checks)
+    shown.mount(ops)
+    return Applications(internal, ops)
 
 
 def _key_source(settings: TenantSettings, clock: Clock) -> tuple[PublicKeys, JwksSource]:
@@ -97,7 +101,11 @@ def _key_source(settings: TenantSettings, clock: Clock) -> tuple[PublicKeys, Jwk
 
 
 def _resources(
-    settings: TenantSettings, clock: Clock, registry: CollectorRegistry, source: JwksSource | None
+    settings: TenantSettings,
+    clock: Clock,
+    registry: CollectorRegistry,
+    source: JwksSource | None,
+    shown: Shown,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def open_all(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -110,6 +118,9 @@ def _resources(
                 stack.push_async_callback(source.close)
                 await source.start()
             await _wire(app, settings, clock, database, registry)
+            beat = settings.audit_keeping.beat(database, Tables().audit, clock, shown)
+            stack.push_async_callback(beat.close)
+            await beat.start()
             yield
 
     return open_all
@@ -149,7 +160,13 @@ async def _wire(
         clock=clock,
         hosts=settings.hosts,
     )
-    app[audit_handlers.AUDIT] = AuditService(database, audit, ActivityRepository(tables.audit), clock)
+    app[audit_handlers.AUDIT] = AuditService(
+        database,
+        audit,
+        ActivityRepository(tables.audit),
+        clock,
+        settings.audit_keeping.prover(database, tables.audit),
+    )
 
 
 def _database_check(internal: web.Application) -> ReadinessCheck:

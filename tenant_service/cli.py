@@ -1,6 +1,7 @@
-"""The command line: `tenant-service run` and `tenant-service migrate`.
+"""The command line: `tenant-service run`, `migrate` and `audit verify`.
 
-Exit status 2 means that the settings are wrong, 1 that the service could not run.
+Exit status 2 means that the settings are wrong, 1 that the service could not run, or that the audit log is
+broken.
 """
 
 import argparse
@@ -9,23 +10,27 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from service_kit.audit.telling import add_audit_arguments, tell, verify
 from service_kit.clock import SystemClock
 from service_kit.db.migrations import DatabaseNewerError, migrate
 from service_kit.db.process_lock import DatabaseInUseError, sole_process
 from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
+from service_kit.identity.keys import KeyFileError
 from service_kit.settings import SettingsError, load_settings
 from service_kit.telemetry.logging import configure_logging
 from service_kit.web.serving import PortInUseError, Site, run_service, serving
 from tenant_service.app import MIGRATIONS, create_app
 from tenant_service.settings import TenantSettings
+from tenant_service.tables import Tables
 
-_FAULTS = (DatabaseNewerError, DatabaseInUseError, PortInUseError, UnavailableError)
+_FAULTS = (DatabaseNewerError, DatabaseInUseError, PortInUseError, UnavailableError, KeyFileError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    command: Callable[[TenantSettings], None] = _arguments().parse_args(argv).command
+    arguments = _arguments().parse_args(argv)
+    command: Callable[[TenantSettings, argparse.Namespace], int] = arguments.command
     try:
         settings = load_settings(TenantSettings, os.environ)
     except SettingsError as error:
@@ -33,11 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(problem, file=sys.stderr)
         return 2
     try:
-        command(settings)
+        return command(settings, arguments)
     except _FAULTS as error:
         print(f"tenant-service: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -47,10 +51,12 @@ def _arguments() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     upgrade = commands.add_parser("migrate", help="bring the database to this version's schema")
     upgrade.set_defaults(command=_migrate)
+    audit = commands.add_parser("audit", help="prove the audit log")
+    add_audit_arguments(audit).set_defaults(command=_audit_verify)
     return parser
 
 
-def _run(settings: TenantSettings) -> None:
+def _run(settings: TenantSettings, _arguments: argparse.Namespace) -> int:
     configure_logging("tenant_service")
 
     async def serve(stop: asyncio.Event) -> None:
@@ -63,9 +69,10 @@ def _run(settings: TenantSettings) -> None:
             await stop.wait()
 
     run_service(serve)
+    return 0
 
 
-def _migrate(settings: TenantSettings) -> None:
+def _migrate(settings: TenantSettings, _arguments: argparse.Namespace) -> int:
     url = settings.database_url.get_secret_value()
 
     async def upgrade() -> str:
@@ -77,3 +84,10 @@ def _migrate(settings: TenantSettings) -> None:
 
     with sole_process(url):
         print(f"the database is at revision {asyncio.run(upgrade())}")
+    return 0
+
+
+def _audit_verify(settings: TenantSettings, arguments: argparse.Namespace) -> int:
+    url = settings.database_url.get_secret_value()
+    proof = asyncio.run(verify(url, Tables().audit, settings.audit_keeping, chain=arguments.chain))
+    return tell(proof, as_json=arguments.json)

@@ -7,6 +7,9 @@
     INTERNAL_JWKS_URL          the sidecar's public keys; exactly one of this …
     INTERNAL_JWKS_FILE         … and this
     INTERNAL_ISSUER            auth_proxy
+    AUDIT_SIGNING_KEY_FILE     beside the database; signs checkpoints of the audit log, made at first start
+    AUDIT_PEER_URL             the admin service's operations listener, for its checkpoints; needs …
+    AUDIT_PEER_KEYS_FILE       … its public audit keys, copied by hand
     APP_ENV (NODE_ENV)         production
 
 In development TENANT_BASE_DOMAIN may be `localhost` with a port (`localhost:8003`): then, and only
@@ -19,6 +22,8 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 
+from service_kit.audit.http_peer import peer_address
+from service_kit.audit.keeping import AuditKeeping, default_key_file
 from service_kit.db.engine import parse_database_url
 from service_kit.settings import Listen, ListenAddress, ServiceSettings
 from tenant_service.hosts import TenantHosts
@@ -69,6 +74,18 @@ class TenantSettings(ServiceSettings):
     internal_jwks_file: Path | None = Field(default=None, validation_alias="INTERNAL_JWKS_FILE")
     internal_issuer: str = Field(default="auth_proxy", validation_alias="INTERNAL_ISSUER", max_length=200)
 
+    audit_signing_key_file: Path | None = Field(default=None, validation_alias="AUDIT_SIGNING_KEY_FILE")
+    audit_peer_url: Annotated[str, AfterValidator(peer_address)] | None = Field(
+        default=None, validation_alias="AUDIT_PEER_URL"
+    )
+    audit_peer_keys_file: Path | None = Field(default=None, validation_alias="AUDIT_PEER_KEYS_FILE")
+
+    @model_validator(mode="after")
+    def _peer_and_its_keys(self) -> Self:
+        if (self.audit_peer_url is None) != (self.audit_peer_keys_file is None):
+            raise ValueError("set both AUDIT_PEER_URL and AUDIT_PEER_KEYS_FILE, or neither")
+        return self
+
     @model_validator(mode="after")
     def _one_source_of_keys(self) -> Self:
         if (self.internal_jwks_url is None) == (self.internal_jwks_file is None):
@@ -80,6 +97,16 @@ class TenantSettings(ServiceSettings):
         if _LOCAL.fullmatch(self.base_domain) and self.app_env != DEVELOPMENT:
             raise ValueError("TENANT_BASE_DOMAIN=localhost is only for APP_ENV=development")
         return self
+
+    @property
+    def audit_keeping(self) -> AuditKeeping:
+        """What keeps this service's audit log provable."""
+        key_file = self.audit_signing_key_file or default_key_file(
+            self.database_url.get_secret_value(), "tenant_service"
+        )
+        return AuditKeeping(
+            "tenant_service", "admin_service", key_file, self.audit_peer_url, self.audit_peer_keys_file
+        )
 
     @property
     def hosts(self) -> TenantHosts:

@@ -2,8 +2,15 @@
 
 from typing import Final
 
-from admin_service.audit.schemas import AuditDetailModel, AuditListModel, AuditQuery
+from admin_service.audit.schemas import (
+    AuditDetailModel,
+    AuditListModel,
+    AuditQuery,
+    VerificationModel,
+    VerifyQuery,
+)
 from admin_service.audit.service import AuditReader, Reader
+from admin_service.audit.verification import AuditVerification
 from admin_service.delegation import delegation_of
 from admin_service.paging import link_header
 from service_kit.identity.model import Permission
@@ -12,8 +19,8 @@ from service_kit.web.api import Call, Endpoint, Reply
 _LOG: Final = "/api/admin/audit-logs"
 
 
-def endpoints(audit: AuditReader) -> tuple[Endpoint, ...]:
-    """The merged log, and one row of it."""
+def endpoints(audit: AuditReader, verification: AuditVerification) -> tuple[Endpoint, ...]:
+    """The merged log, one row of it, and the proof that nobody touched it."""
 
     async def page(call: Call) -> Reply:
         query: AuditQuery = call.query
@@ -28,6 +35,9 @@ def endpoints(audit: AuditReader) -> tuple[Endpoint, ...]:
 
     async def by_id(call: Call) -> AuditDetailModel:
         return AuditDetailModel.of(await audit.by_id(_reader(call), call.path("id")))
+
+    async def verify(call: Call) -> VerificationModel:
+        return VerificationModel.of(await verification.verify(_reader(call), call.query.stretch))
 
     return (
         Endpoint(
@@ -45,6 +55,16 @@ def endpoints(audit: AuditReader) -> tuple[Endpoint, ...]:
                 "ADMIN_EVENTS_FORBIDDEN",
                 "AUDIT_SOURCE_UNAVAILABLE",
             ),
+        ),
+        Endpoint(
+            "GET",
+            _LOG + "/verify",
+            Permission.EXPORT_AUDIT,
+            verify,
+            "Whether the audit log of both services is as it was written.",
+            query=VerifyQuery,
+            returns=VerificationModel,
+            errors=("PERMISSION_DENIED", "QUERY_INVALID", "AUDIT_SOURCE_UNAVAILABLE"),
         ),
         Endpoint(
             "GET",

@@ -12,9 +12,11 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints
 
 from admin_service.audit.models import AuditDetail, AuditPage, AuditRow, AuditSource
+from admin_service.audit.verification import Verification
 from admin_service.paging import MOST_ROWS, PageModel
 from service_kit.audit.events import Outcome, Severity
 from service_kit.audit.queries import AuditFilter
+from service_kit.audit.verifying import Stretch
 from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
 
 _FIRST_YEAR: Final = 1970
@@ -81,6 +83,61 @@ class AuditQuery(QueryModel):
             scope="" if self.scope is ScopeWanted.ALL else self.scope.value,
             since=self.since,
             until=self.until,
+        )
+
+
+class VerifyQuery(QueryModel):
+    """What to verify: every chain of both services by default."""
+
+    chain: Word = Field(default="", description="One chain: global, or a tenant's id")
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to")
+
+    @property
+    def stretch(self) -> Stretch:
+        return Stretch(self.chain, self.since, self.until)
+
+
+class BreakModel(ApiModel):
+    """Where a chain is not what it was; `rowId` is empty when the row is missing."""
+
+    source: AuditSource
+    chain: str
+    seq: int
+    row_id: str
+    differs: str
+    column: str
+
+
+class AnchorsModel(ApiModel):
+    """Signed checkpoints of one service that were held against its chains."""
+
+    source: AuditSource
+    state: str
+    checked: int
+    newest_at: AwareDatetime | None
+
+
+class VerificationModel(ApiModel):
+    """Whether the log is as it was written. `checkpoints` are the services' own; `witness` are those that
+    each service's peer kept of it.
+    """
+
+    ok: bool
+    checked: int
+    first_break: BreakModel | None
+    checkpoints: list[AnchorsModel]
+    witness: list[AnchorsModel]
+
+    @classmethod
+    def of(cls, found: Verification) -> Self:
+        first = found.first_break
+        return cls(
+            ok=found.ok,
+            checked=found.checked,
+            first_break=BreakModel(**asdict(first)) if first is not None else None,
+            checkpoints=[AnchorsModel(**asdict(one)) for one in found.checkpoints],
+            witness=[AnchorsModel(**asdict(one)) for one in found.witness],
         )
 
 

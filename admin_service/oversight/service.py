@@ -4,7 +4,7 @@ It changes nothing and queries nothing by itself: each part comes from the servi
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,8 +12,11 @@ from admin_service.audit.models import AuditPage
 from admin_service.audit.service import Reader
 from admin_service.caller import Caller
 from admin_service.operators.models import Operator
+from admin_service.oversight.repository import SessionCountRepository
 from admin_service.sessions.models import ListedSession
 from service_kit.audit.queries import AuditFilter
+from service_kit.clock import Clock
+from service_kit.db.session import Database
 
 MOST_ACTIONS: Final = 10
 
@@ -66,3 +69,17 @@ class OversightService:
             ),
         )
         return OperatorOverview(operator, sessions, actions)
+
+
+class SessionCounts:
+    """How many live sessions each operator of a list has."""
+
+    def __init__(self, database: Database, counts: SessionCountRepository, clock: Clock) -> None:
+        self._database = database
+        self._counts = counts
+        self._clock = clock
+
+    async def of(self, operator_ids: Collection[str]) -> Mapping[str, int]:
+        """By id; an operator without any is not in it. Whoever asks may manage operators: check it before."""
+        async with self._database.read() as session:
+            return await self._counts.live(session, operator_ids, self._clock.now())

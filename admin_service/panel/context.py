@@ -5,7 +5,7 @@ It fetches nothing of a page's own, and it knows no SQL: services come in throug
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -13,21 +13,24 @@ from aiohttp import web
 
 from admin_service.audit.models import Activity, AuditDetail, AuditPage
 from admin_service.audit.service import Reader
-from admin_service.caller import Origin
+from admin_service.caller import Caller, Origin
 from admin_service.enrollment.models import Claimant, Enrolled
-from admin_service.operators.models import Operator, OperatorFilter
+from admin_service.once import Once
+from admin_service.operators.models import IssuedEnrollment, NewOperator, Operator, OperatorFilter
+from admin_service.oversight.service import OperatorOverview
 from admin_service.paging import Page
 from admin_service.panel.assets import Assets
 from admin_service.panel.forms import FormTokens
 from admin_service.panel.layout import THEMES, Frame, SignedInOperator, Theme, page_headers
 from admin_service.panel.rendering import Renderer, View
+from admin_service.sessions.models import ListedSession
 from admin_service.tenant_answers import CreatedTenant, TenantCounts, TenantDetail, TenantPage
 from admin_service.tenant_api import NewTenant, OnBehalf, TenantListQuery
 from service_kit.audit.queries import AuditFilter
 from service_kit.clock import Clock
 from service_kit.errors import UnavailableError
 from service_kit.identity.binding import DELEGATION_HEADER
-from service_kit.identity.model import InternalIdentity
+from service_kit.identity.model import InternalIdentity, Role
 from service_kit.web.api import Call
 from service_kit.web.problems import REQUEST_ID
 
@@ -48,6 +51,73 @@ class OperatorDirectory(Protocol):
     async def page(
         self, wanted: OperatorFilter, *, limit: int = 100, cursor: str | None = None
     ) -> Page[Operator]: ...
+
+    async def by_id(self, operator_id: str) -> Operator: ...
+
+
+class Provisioning(Protocol):
+    """Ways in; each answer holds a token that is shown once."""
+
+    async def create(
+        self, caller: Caller, wanted: NewOperator, *, once: Once | None = None
+    ) -> IssuedEnrollment: ...
+
+    async def reissue(
+        self,
+        caller: Caller,
+        operator_id: str,
+        *,
+        rebind: bool = False,
+        confirm: str = "",
+        once: Once | None = None,
+    ) -> IssuedEnrollment: ...
+
+    async def reactivate(
+        self, caller: Caller, operator_id: str, *, reason: str, once: Once | None = None
+    ) -> IssuedEnrollment: ...
+
+
+class Standing(Protocol):
+    """Deactivation and the role."""
+
+    async def deactivate(
+        self, caller: Caller, operator_id: str, *, reason: str = "", once: Once | None = None
+    ) -> Operator: ...
+
+    async def change_role(
+        self,
+        caller: Caller,
+        operator_id: str,
+        role: Role,
+        *,
+        reason: str,
+        expected: Collection[int],
+        once: Once | None = None,
+    ) -> Operator: ...
+
+
+class OperatorSessions(Protocol):
+    """The live sessions of operators."""
+
+    async def list_of(self, caller: Caller, operator_id: str) -> Sequence[ListedSession]: ...
+
+    async def end_one(self, caller: Caller, operator_id: str, session_id: str) -> None: ...
+
+    async def end_all_of(self, caller: Caller, operator_id: str) -> int: ...
+
+
+class SessionCounts(Protocol):
+    """How many live sessions each operator of a list has."""
+
+    async def of(self, operator_ids: Collection[str]) -> Mapping[str, int]: ...
+
+
+class Oversight(Protocol):
+    """One operator with their sessions and last actions."""
+
+    async def overview(
+        self, caller: Caller, operator_id: str, delegation: str | None
+    ) -> OperatorOverview: ...
 
 
 class Enrollment(Protocol):
@@ -95,6 +165,11 @@ class PanelServices:
     """
 
     operators: OperatorDirectory
+    provisioning: Provisioning
+    standing: Standing
+    sessions: OperatorSessions
+    session_counts: SessionCounts
+    oversight: Oversight
     enrollment: Enrollment
     audit: AuditLog
     tenants: Tenants

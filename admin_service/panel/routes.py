@@ -15,12 +15,17 @@ from admin_service.panel.pages import (
     audit,
     dashboard,
     enrollment,
+    operator_detail,
+    operator_new,
+    operator_sessions,
     operators,
     static_files,
     tenant_new,
     tenants,
     theme,
 )
+from admin_service.panel.pages.operator_standing import DEACTIVATE, ROLE
+from admin_service.panel.pages.operator_tokens import ISSUE, REACTIVATE
 from admin_service.panel.pages.problems import problem_page
 from service_kit.errors import ProblemError
 from service_kit.identity.model import Permission
@@ -34,6 +39,30 @@ PANEL: Final = web.AppKey("panel", PanelServices)
 PageHandler = Callable[[PanelServices, Call], Awaitable[web.StreamResponse]]
 _Row = tuple[str, str, Access, PageHandler, str]
 
+_MANAGE: Final = Permission.MANAGE_GLOBAL_ADMINS
+_OPERATOR: Final = "/manage/operators/{id}"
+
+_OPERATOR_PAGES: Final[tuple[_Row, ...]] = (
+    ("GET", "/manage/operators", _MANAGE, operators.list_operators, "The operators"),
+    ("GET", "/manage/operators/new", _MANAGE, operator_new.show_form, "A new operator"),
+    ("POST", "/manage/operators/new", _MANAGE, operator_new.provision, "Provision an operator"),
+    ("GET", _OPERATOR, _MANAGE, operator_detail.show_operator, "One operator"),
+    ("GET", f"{_OPERATOR}/role", _MANAGE, ROLE.show, "Another role"),
+    ("POST", f"{_OPERATOR}/role", _MANAGE, ROLE.submit, "Change the role"),
+    ("GET", f"{_OPERATOR}/token", _MANAGE, ISSUE.show, "A new enrollment token"),
+    ("POST", f"{_OPERATOR}/token", _MANAGE, ISSUE.submit, "Issue a token, shown once"),
+    ("GET", f"{_OPERATOR}/deactivate", _MANAGE, DEACTIVATE.show, "Offboarding, in two steps"),
+    ("POST", f"{_OPERATOR}/deactivate", _MANAGE, DEACTIVATE.submit, "Deactivate an operator"),
+    ("GET", f"{_OPERATOR}/reactivate", _MANAGE, REACTIVATE.show, "Back in"),
+    ("POST", f"{_OPERATOR}/reactivate", _MANAGE, REACTIVATE.submit, "Reactivate an operator"),
+    ("GET", f"{_OPERATOR}/sessions", _MANAGE, operator_sessions.ask_other, "Which sessions to end"),
+    ("POST", f"{_OPERATOR}/sessions", _MANAGE, operator_sessions.end_other, "End an operator's sessions"),
+    # Everybody sees and ends their own sessions, whatever their role.
+    ("GET", "/manage/me", Audience.OPERATOR, operator_detail.show_own_page, "Your own page"),
+    ("GET", "/manage/me/sessions", Audience.OPERATOR, operator_sessions.ask_own, "Which sessions to end"),
+    ("POST", "/manage/me/sessions", Audience.OPERATOR, operator_sessions.end_own, "End your own sessions"),
+)
+
 _PAGES: Final[tuple[_Row, ...]] = (
     ("GET", "/manage", Audience.OPERATOR, dashboard.show_dashboard, "The dashboard"),
     ("GET", "/manage/tenants", Permission.TENANT_LIST, tenants.list_tenants, "The tenants"),
@@ -42,7 +71,7 @@ _PAGES: Final[tuple[_Row, ...]] = (
     ("GET", "/manage/tenants/{id}", Permission.TENANT_VIEW, tenants.show_tenant, "One tenant"),
     ("GET", "/manage/audit", Permission.VIEW_AUDIT_LOGS_GLOBAL, audit.list_audit, "The audit log"),
     ("GET", "/manage/audit/{id}", Permission.VIEW_AUDIT_LOGS_GLOBAL, audit.show_event, "One event"),
-    ("GET", "/manage/operators", Permission.MANAGE_GLOBAL_ADMINS, operators.list_operators, "The operators"),
+    *_OPERATOR_PAGES,
     ("POST", "/manage/theme", Audience.OPERATOR, theme.choose_theme, "Choose light or dark"),
     # A person who is not an operator yet needs the page, and the page needs its stylesheet.
     ("GET", "/enrollment", Audience.PERSON, enrollment.show_enrollment, "Enroll"),

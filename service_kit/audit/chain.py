@@ -26,6 +26,24 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
+def stored_form(value: Any) -> Any:
+    """The value as it is stored: every text in NFC, so that what is kept is what was hashed.
+
+    Otherwise a name could be respelled in the database without its hash changing.
+    """
+    match value:
+        case Enum():
+            return stored_form(value.value)
+        case str():
+            return unicodedata.normalize("NFC", value)
+        case Mapping():
+            return _distinct(value, {stored_form(str(key)): stored_form(item) for key, item in value.items()})
+        case list() | tuple():
+            return [stored_form(item) for item in value]
+        case _:
+            return value
+
+
 def row_hash(prev_hash: str, row: Mapping[str, Any]) -> str:
     covered = {name: value for name, value in row.items() if name != "hash"}
     return hashlib.sha256(prev_hash.encode() + canonical_json(covered)).hexdigest()
@@ -57,7 +75,12 @@ def _plain(value: Any) -> Any:
 
 
 def _plain_members(value: Mapping[Any, Any]) -> dict[str, Any]:
-    plain = {unicodedata.normalize("NFC", str(key)): _plain(item) for key, item in value.items()}
+    return _distinct(
+        value, {unicodedata.normalize("NFC", str(key)): _plain(item) for key, item in value.items()}
+    )
+
+
+def _distinct(value: Mapping[Any, Any], plain: dict[str, Any]) -> dict[str, Any]:
     if len(plain) < len(value):  # which one counts would depend on the order, which no database keeps
         raise ValueError("an object that names a member twice has no canonical form")
     return plain

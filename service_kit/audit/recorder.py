@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from service_kit.audit.chain import GENESIS, GLOBAL_CHAIN, pii_commitment, row_hash
+from service_kit.audit.chain import GENESIS, GLOBAL_CHAIN, pii_commitment, row_hash, stored_form
 from service_kit.audit.events import AuditEntry, AuditScope, Visibility
 from service_kit.audit.tables import AuditTables
 from service_kit.clock import Clock
@@ -54,7 +54,7 @@ class AuditRecorder:
         chain = GLOBAL_CHAIN if scope is AuditScope.GLOBAL else str(entry.organization_id)
         seq, prev_hash = await self._lock_head(session, chain)
         event_id = self._ids.new("aud")
-        salt, pii = secrets.token_hex(16), _pii(entry)
+        salt, pii = secrets.token_hex(16), stored_form(_pii(entry))
         row = {
             "chain": chain,
             "chain_seq": seq + 1,
@@ -63,7 +63,7 @@ class AuditRecorder:
             "occurred_at": occurred_at,
             "pii_commitment": pii_commitment(salt, pii),
             "prev_hash": prev_hash,
-            **_content(entry, scope),
+            **stored_form(_content(entry, scope)),
         }
         row["hash"] = row_hash(prev_hash, row)
         await session.execute(insert(self._tables.events).values(**row))

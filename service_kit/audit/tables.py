@@ -4,7 +4,17 @@ Personal data stands in `audit_pii`, outside the hash chain, so that it can be e
 breaking the chain: the chain covers a salted commitment to it.
 """
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.schema import SchemaItem
 
 from service_kit.audit.events import ActorType, AuditScope, Outcome, Severity
@@ -36,6 +46,35 @@ class AuditTables:
             Column("hash", Text, nullable=False),
             sqlite_strict=True,
         )
+        self.checkpoints = Table(
+            "audit_checkpoints",
+            metadata,
+            *_anchor_columns(),
+            PrimaryKeyConstraint("chain", "seq", "hash"),
+            Index("ix_audit_checkpoints_time", "at", "chain"),
+            sqlite_strict=True,
+        )
+        self.witnesses = Table(
+            "audit_witnesses",
+            metadata,
+            *_anchor_columns(),
+            Column("received_at", UtcDateTime, nullable=False),
+            PrimaryKeyConstraint("chain", "seq", "hash"),
+            Index("ix_audit_witnesses_time", "at", "chain"),
+            sqlite_strict=True,
+        )
+
+
+def _anchor_columns() -> tuple[SchemaItem, ...]:
+    """A signed checkpoint; two that contradict each other must both find room."""
+    return (
+        Column("chain", Text, nullable=False),
+        Column("seq", BigInt, autoincrement=False, nullable=False),
+        Column("hash", Text, nullable=False),
+        Column("at", UtcDateTime, nullable=False),
+        Column("key_id", Text, nullable=False),
+        Column("note", Text, nullable=False),
+    )
 
 
 def _event_columns() -> tuple[SchemaItem, ...]:
@@ -92,6 +131,35 @@ def append_only_ddl(dialect: str) -> tuple[str, ...]:
     """The statements, for a migration, that forbid changing or removing an audit row by any SQL."""
     return _POSTGRES if dialect == "postgresql" else _SQLITE
 
+
+def append_only_anchors_ddl(dialect: str) -> tuple[str, ...]:
+    """The same for signed checkpoints and for the other service's, which this one keeps as a witness."""
+    template = _POSTGRES_ANCHORS if dialect == "postgresql" else _SQLITE_ANCHORS
+    return tuple(line.format(table=table) for table in _ANCHORS for line in template)
+
+
+_ANCHORS = ("audit_checkpoints", "audit_witnesses")
+_SQLITE_ANCHORS = (
+    """CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+       BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END""",
+    """CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}
+       BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END""",
+    """CREATE TRIGGER {table}_no_overwrite BEFORE INSERT ON {table}
+       WHEN EXISTS (SELECT 1 FROM {table}
+                    WHERE chain = NEW.chain AND seq = NEW.seq AND hash = NEW.hash)
+       BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END""",
+)
+_POSTGRES_ANCHORS = (
+    """CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN RAISE EXCEPTION '{table} is append-only'; END $$""",
+    """CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table}
+       FOR EACH ROW EXECUTE FUNCTION {table}_append_only()""",
+    """CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
+       FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()""",
+    # A session that plays replicated changes turns ordinary triggers off.
+    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_change",
+    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate",
+)
 
 _SQLITE = (
     """CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events

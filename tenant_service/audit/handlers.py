@@ -4,7 +4,15 @@ from aiohttp import web
 
 from service_kit.identity.model import Permission
 from service_kit.web.api import Call, Endpoint
-from tenant_service.audit.schemas import ActivityQuery, AuditActivity, AuditDetail, AuditQuery, AuditRows
+from tenant_service.audit.schemas import (
+    ActivityQuery,
+    AuditActivity,
+    AuditDetail,
+    AuditProof,
+    AuditQuery,
+    AuditRows,
+    VerifyQuery,
+)
 from tenant_service.audit.service import AuditService
 from tenant_service.calls import asker_of
 
@@ -21,6 +29,16 @@ def endpoints() -> tuple[Endpoint, ...]:
             "Rows of this service's audit log",
             query=AuditQuery,
             returns=AuditRows,
+            errors=("QUERY_INVALID",),
+        ),
+        Endpoint(
+            "GET",
+            "/internal/v1/audit-events/verify",
+            Permission.EXPORT_AUDIT,
+            _verify,
+            "Whether this service's audit log is as it was written",
+            query=VerifyQuery,
+            returns=AuditProof,
             errors=("QUERY_INVALID",),
         ),
         Endpoint(
@@ -47,6 +65,10 @@ def endpoints() -> tuple[Endpoint, ...]:
 
 async def _rows(call: Call) -> AuditRows:
     return await call.request.app[AUDIT].rows(asker_of(call), call.query)
+
+
+async def _verify(call: Call) -> AuditProof:
+    return await call.request.app[AUDIT].verify(call.query)
 
 
 async def _detail(call: Call) -> AuditDetail:

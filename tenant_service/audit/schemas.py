@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from service_kit.audit.events import Outcome, Severity
+from service_kit.audit.proving import Anchored, AnchorState, Proof
 from service_kit.audit.queries import AuditFilter
+from service_kit.audit.verifying import Differs, Stretch, printable
 from service_kit.db.keyset import Position
 from service_kit.web.schemas import ApiModel, PlainText, QueryModel
 from tenant_service.moments import UtcMoment
@@ -146,6 +148,61 @@ class AuditQuery(QueryModel):
         if self.after_at is not None:
             return Position(self.after_at, self.after_id, backward=True)
         return None
+
+
+class VerifyQuery(QueryModel):
+    """What to verify: every chain by default."""
+
+    chain: Word = ""
+    since: UtcMoment | None = Field(default=None, alias="from")
+    until: UtcMoment | None = Field(default=None, alias="to")
+
+    @property
+    def stretch(self) -> Stretch:
+        return Stretch(self.chain, self.since, self.until)
+
+
+class ChainBreak(ApiModel):
+    """Where a chain is not what it was; `rowId` is empty when the row is missing."""
+
+    chain: str
+    seq: int
+    row_id: str
+    differs: Differs
+    column: str
+
+
+class Anchors(ApiModel):
+    """Signed checkpoints that were held against the chains."""
+
+    state: AnchorState
+    checked: int
+    newest_at: datetime | None
+
+    @classmethod
+    def of(cls, anchored: Anchored) -> Self:
+        return cls(state=anchored.state, checked=anchored.checked, newest_at=anchored.newest_at)
+
+
+class AuditProof(ApiModel):
+    """What is known of this service's audit log."""
+
+    ok: bool
+    checked: int
+    first_break: ChainBreak | None
+    checkpoints: Anchors
+    witness: Anchors
+
+    @classmethod
+    def of(cls, proof: Proof) -> Self:
+        first = proof.breaks[0] if proof.breaks else None
+        return cls(
+            ok=proof.ok,
+            checked=proof.verified.checked,
+            first_break=ChainBreak.model_validate(printable(first)) if first is not None else None,
+            checkpoints=Anchors.of(proof.checkpoints),
+            witness=Anchors.of(proof.witness),
+        )
 
 
 class ActivityQuery(QueryModel):

@@ -3,9 +3,11 @@
 Nothing here writes: rows are made by the transactions that they tell of.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
+from service_kit.audit.proving import AuditProver
 from service_kit.audit.queries import AuditQueries
 from service_kit.clock import Clock
 from service_kit.db.session import Database
@@ -13,7 +15,16 @@ from service_kit.errors import NotFoundError
 from service_kit.ids import is_id
 from tenant_service.asking import Asker
 from tenant_service.audit.repository import ActivityRepository
-from tenant_service.audit.schemas import AuditActivity, AuditDetail, AuditQuery, AuditRow, AuditRows, DayCount
+from tenant_service.audit.schemas import (
+    AuditActivity,
+    AuditDetail,
+    AuditProof,
+    AuditQuery,
+    AuditRow,
+    AuditRows,
+    DayCount,
+    VerifyQuery,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,14 @@ class AuditService:
     queries: AuditQueries
     activity_repository: ActivityRepository
     clock: Clock
+    prover: AuditProver
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """A verification reads the whole log: a second one waits for the first."""
+
+    async def verify(self, query: VerifyQuery) -> AuditProof:
+        """Prove the chains, the checkpoints and the witness of them."""
+        async with self.one_at_a_time:
+            return AuditProof.of(await self.prover.prove(query.stretch))
 
     async def rows(self, asker: Asker, query: AuditQuery) -> AuditRows:
         async with self.database.read() as session:

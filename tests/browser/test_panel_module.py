@@ -145,6 +145,16 @@ def test_a_form_is_sent_once(tab: Page, origin: str) -> None:
     assert tab.evaluate("window.sent") == 1
 
 
+def test_a_secret_does_not_come_back_with_the_page(tab: Page, origin: str) -> None:
+    """R-068: leaving takes the token out of the page, so a browser that keeps it for Back keeps no secret."""
+    tab.goto(f"{origin}/light/operator-token")
+    assert "enr_" in tab.content()
+    tab.evaluate("dispatchEvent(new Event('pagehide'))")
+
+    assert "enr_" not in tab.content()
+    expect(tab.locator(".once")).to_contain_text("shown once")
+
+
 def test_a_suggested_address_fills_the_field(tab: Page, origin: str) -> None:
     """A suggestion becomes a button that writes the slug."""
     tab.goto(f"{origin}/light/tenant-new-errors")

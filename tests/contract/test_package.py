@@ -32,7 +32,10 @@ def test_the_libraries_are_the_agreed_ones() -> None:
 
 
 def test_no_process_is_given_a_secret_of_another() -> None:
-    """R-140: the one secret about identities is the sidecar's private key, and no service is told it."""
+    """R-140: the one secret about identities is the sidecar's private key, and no service is told it.
+
+    Each service has a key of its own for checkpoints of its audit log, and the public one of the other.
+    """
     secrets = {
         (service.name, group[0])
         for service in generate.SERVICES
@@ -43,7 +46,11 @@ def test_no_process_is_given_a_secret_of_another() -> None:
     assert secrets == {
         ("auth_proxy", "INTERNAL_SIGNING_KEY_FILE"),
         ("admin_service", "ADMIN_DATABASE_URL"),
+        ("admin_service", "AUDIT_SIGNING_KEY_FILE"),
+        ("admin_service", "AUDIT_PEER_KEYS_FILE"),
         ("tenant_service", "TENANT_DATABASE_URL"),
+        ("tenant_service", "AUDIT_SIGNING_KEY_FILE"),
+        ("tenant_service", "AUDIT_PEER_KEYS_FILE"),
     }
 
 

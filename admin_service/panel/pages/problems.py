@@ -11,6 +11,7 @@ from aiohttp import web
 
 from admin_service.panel.context import PanelServices, identity_frame, page, see_other
 from admin_service.panel.views.audit import AUDIT_PATH
+from admin_service.panel.views.operators import OPERATORS_PATH
 from admin_service.panel.views.parts import Link
 from admin_service.panel.views.problem import (
     TO_DASHBOARD,
@@ -31,6 +32,7 @@ ENROLLMENT_PATH: Final = "/enrollment"
 _PAGES: Final = ("/manage", ENROLLMENT_PATH)
 _HTML: Final = frozenset({"text/html", "application/xhtml+xml"})
 _TO_AUDIT: Final = Link("Audit log", AUDIT_PATH)
+_TO_OPERATORS: Final = Link("All operators", OPERATORS_PATH)
 _SERVER_ERROR: Final = 500
 _WAIT: Final = "Wait a moment, then load the page again."
 
@@ -98,6 +100,8 @@ def _view(path: str, error: ProblemError) -> ProblemView:
             return not_found("tenant", back=TO_TENANTS)
         case "AUDIT_EVENT_NOT_FOUND":
             return not_found("event", back=_TO_AUDIT)
+        case "OPERATOR_NOT_FOUND":
+            return not_found("operator", back=_TO_OPERATORS)
         case _:
             return _by_status(path, error)
 

@@ -191,6 +191,10 @@ setInterval(() => all("time[data-relative]").forEach(tellAge), 60000);
 document.addEventListener("click", click);
 document.addEventListener("keydown", shortcut);
 document.addEventListener("submit", submitOnce);
+/* Back must not bring a secret again, even where the browser keeps the whole page. */
+addEventListener("pagehide", () => {
+  for (const box of all(".once")) box.replaceChildren("This was shown once. If it is lost, issue a new one.");
+});
 addEventListener("pageshow", () => {
   for (const form of all("form[data-sent]")) {
     delete form.dataset.sent;

@@ -3,14 +3,34 @@
 Never holds a token or a hash of one: neither is readable once it was issued (R-068).
 """
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import ClassVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
+
+from admin_service.panel.views.parts import Choice, Notice, Pager, choices, path_segment
+
+OPERATORS_PATH: Final = "/manage/operators"
+STATE_OPTIONS: Final[tuple[tuple[str | None, str], ...]] = (
+    (None, "All"),
+    ("active", "Active"),
+    ("pending", "Pending"),
+    ("deactivated", "Deactivated"),
+)
+ROLE_OPTIONS: Final[tuple[tuple[str | None, str], ...]] = (
+    (None, "Any role"),
+    ("super_admin", "Super admin"),
+    ("support", "Support"),
+    ("read_only", "Read only"),
+    ("security", "Security"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorRow:
-    """One person of the back office; `state` is active, pending or deactivated."""
+    """One person of the back office; `state` is active, pending or deactivated.
+
+    `enrollment_expires_at` is set while a token works; `token_left` says for how long, in words.
+    """
 
     id: str
     name: str
@@ -19,17 +39,28 @@ class OperatorRow:
     state: str
     last_active_at: datetime | None = None
     enrollment_expires_at: datetime | None = None
+    token_left: str = ""
+    sessions: int = 0
     is_you: bool = False
+
+    @property
+    def href(self) -> str:
+        return f"{OPERATORS_PATH}/{path_segment(self.id)}"
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorListView:
-    """P-19, the list only: operators are provisioned through the API for now."""
+    """P-19. The filters are the state of the URL; `complete` is True when every operator is in `rows`."""
 
     template: ClassVar[str] = "operators_list.html"
     section: ClassVar[str] = "operators"
 
     rows: tuple[OperatorRow, ...]
+    query: str = ""
+    state: str = ""
+    role: str = ""
+    pager: Pager = field(default_factory=Pager)
+    notice: Notice | None = None
 
     @property
     def title(self) -> tuple[str, ...]:
@@ -37,6 +68,35 @@ class OperatorListView:
 
     def count(self, state: str) -> int:
         return sum(1 for row in self.rows if row.state == state)
+
+    @property
+    def complete(self) -> bool:
+        return not (self.filter_text or self.pager.needed)
+
+    @property
+    def filter_text(self) -> str:
+        """The filters that are on, as the URL says them."""
+        return " ".join(f"{name}={value}" for name, value in self._filters.items() if value)
+
+    @property
+    def state_choices(self) -> tuple[Choice, ...]:
+        return choices(OPERATORS_PATH, self._filters, "state", STATE_OPTIONS)
+
+    @property
+    def role_choices(self) -> tuple[Choice, ...]:
+        return choices(OPERATORS_PATH, self._filters, "role", ROLE_OPTIONS)
+
+    @property
+    def _filters(self) -> dict[str, str]:
+        return {"q": self.query, "state": self.state, "role": self.role}
+
+
+def time_left(left: timedelta) -> str:
+    """`23 h 12 min`, `4 min`: a token's remaining life, rounded down so that it promises nothing."""
+    hours, minutes = divmod(max(0, int(left.total_seconds())) // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else "less than a minute"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,10 @@ from admin_service.operators.tokens import token_digest
 from admin_service.sessions.models import OPERATOR_SESSIONS, SESSION_LIFETIME
 from admin_service.sessions.tokens import session_digest
 from admin_service.settings import AdminSettings
+from admin_service.tenant_answers import Anchors, AuditProof
 from admin_service.tenant_api import TenantApi
 from service_kit.audit.queries import AuditFilter
+from service_kit.audit.verifying import Stretch
 from service_kit.clock import Clock
 from service_kit.db.keyset import Position
 from service_kit.db.session import Database
@@ -26,6 +28,7 @@ from service_kit.identity.model import InternalIdentity, Role, Scope
 from service_kit.settings import load_settings
 from service_kit.web.api import RequestOrigin
 from tests.fakes.clock import FrozenClock
+from tests.fixtures.audit_keys import audit_key
 from tests.fixtures.identities import Vouch
 
 AUDIENCE = "admin_service"
@@ -46,7 +49,8 @@ _ENVIRON = {
 
 
 def settings_for(database_url: str, **environ: str) -> AdminSettings:
-    return load_settings(AdminSettings, {**_ENVIRON, "ADMIN_DATABASE_URL": database_url, **environ})
+    given = {**_ENVIRON, **audit_key(database_url, "admin"), "ADMIN_DATABASE_URL": database_url}
+    return load_settings(AdminSettings, {**given, **environ})
 
 
 class FakeTenants(TenantApi):
@@ -57,6 +61,9 @@ class FakeTenants(TenantApi):
         self.away = False
         self.rows: list[Mapping[str, Any]] = []
         self.asked_with: list[str] = []
+        self.asked_to_verify: list[Stretch] = []
+        none = Anchors(state="none", checked=0, newest_at=None)
+        self.proof = AuditProof(ok=True, checked=3, first_break=None, checkpoints=none, witness=none)
 
     async def audit_page(
         self, delegation: str, wanted: AuditFilter, *, position: Position | None, limit: int
@@ -76,6 +83,11 @@ class FakeTenants(TenantApi):
         self._answer(delegation)
         found = next((row for row in self.rows if row["id"] == event_id), None)
         return {"row": found, "twin": None} if found is not None else None
+
+    async def audit_proof(self, delegation: str, wanted: Stretch) -> AuditProof:
+        self._answer(delegation)
+        self.asked_to_verify.append(wanted)
+        return self.proof
 
     async def audit_activity(self, delegation: str, days: int) -> Mapping[date, int]:  # noqa: ARG002 - one fake answer
         self._answer(delegation)

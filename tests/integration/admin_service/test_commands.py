@@ -110,7 +110,7 @@ def test_migrate_says_the_revision(environ: str, capsys: pytest.CaptureFixture[s
     """`migrate` upgrades, says where it arrived, and may be repeated."""
     assert main(["migrate"]) == 0
     assert main(["migrate"]) == 0
-    assert capsys.readouterr().out == "the database is at revision 0004\n" * 2
+    assert capsys.readouterr().out == "the database is at revision 0005\n" * 2
 
 
 def test_wrong_settings_are_named_together(

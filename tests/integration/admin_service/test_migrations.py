@@ -61,7 +61,7 @@ async def test_a_database_of_the_first_release_is_brought_up(database_url: str) 
         async with database.write() as session:
             await session.execute(insert(GLOBAL_ADMINS).values(**operator))
 
-        assert await migrate(database, MIGRATIONS) == "0004"
+        assert await migrate(database, MIGRATIONS) == "0005"
 
         async with database.read() as session:
             assert await session.scalar(text("SELECT id FROM global_admins")) == "adm_a"

@@ -1,6 +1,6 @@
 """One operator in detail, and the endpoints of sessions (R-064, R-080, R-130, P-20)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from yarl import URL
@@ -177,3 +177,20 @@ async def test_a_path_may_name_anything(process: AdminProcess, named: str) -> No
         assert found == (404, "OPERATOR_NOT_FOUND"), (method, path)
     session = f"{OPERATORS}/adm_super_admin/sessions/{named}"
     assert await asked("DELETE", session) == (404, "SESSION_NOT_FOUND")
+
+
+async def test_live_sessions_are_counted_for_a_list(process: AdminProcess) -> None:
+    """P-19: renewed ones count once; ended and expired ones, and other people's, do not count."""
+    now = process.clock.now()
+    for name in ("adm_a", "adm_b", "adm_c"):
+        await process.add(operator_id=name)
+    await process.hold("adm_a", "axs_1", "ops_1")
+    await process.hold("adm_a", "axs_2", "ops_2", chain_id="ops_1")
+    await process.hold("adm_a", "axs_3", "ops_3")
+    await process.hold("adm_b", "axs_4", "ops_4", revoked_at=now, revoked_reason="signed_out")
+    await process.hold("adm_b", "axs_5", "ops_5", created_at=now - timedelta(hours=9), expires_at=now)
+    await process.hold("adm_c", "axs_6", "ops_6")
+    counts = process.services.session_counts
+
+    assert await counts.of(["adm_a", "adm_b"]) == {"adm_a": 2}
+    assert await counts.of([]) == {}

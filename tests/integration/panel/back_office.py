@@ -14,8 +14,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import insert
 from yarl import URL
 
-from admin_service.app import create_app
-from admin_service.operators.models import GLOBAL_ADMINS
+from admin_service.app import DATABASE, SERVICES, Applications, Services, create_app
+from admin_service.operators.models import GLOBAL_ADMINS, Operator
+from admin_service.sessions.models import OPERATOR_SESSIONS, SESSION_LIFETIME
 from admin_service.settings import AdminSettings
 from admin_service.tenant_api import TenantApi
 from service_kit.db.session import Database
@@ -73,12 +74,15 @@ class Shown:
                 return control.get("value", "")
         for control in main.iter("select"):
             if control.get("name") == name:
-                return next(
-                    option.get("value", "")
-                    for option in control.iter("option")
-                    if "selected" in option.attrib
-                )
+                options = list(control.iter("option"))
+                chosen = [option for option in options if "selected" in option.attrib]
+                return (chosen or options)[0].get("value", "")
         raise AssertionError(f"the page has no control {name}")
+
+    def value_of(self, element_id: str) -> str:
+        """What the control with this id holds."""
+        (control,) = [one for one in self.tree.iter("input") if one.get("id") == element_id]
+        return control.get("value", "")
 
     def fields(self) -> dict[str, str]:
         """The page's own form, as a browser would send it unchanged."""
@@ -97,6 +101,7 @@ class BackOffice:
     vouch: Vouch
     clock: FrozenClock
     database_url: str
+    apps: Applications
 
     async def get(
         self,
@@ -161,6 +166,40 @@ class BackOffice:
             await session.execute(insert(GLOBAL_ADMINS).values(**row))
         await database.close()
 
+    async def hold(self, operator_id: str, session_id: str, **columns: Any) -> None:
+        """A live session of an operator; `columns` override."""
+        now = self.clock.now()
+        row = {
+            "id": session_id,
+            "chain_id": session_id,
+            "token_hash": f"digest of {session_id}",
+            "admin_id": operator_id,
+            "access_sub": operator_id.replace("adm_", "sub-"),
+            "created_at": now,
+            "expires_at": now + SESSION_LIFETIME,
+            "last_seen_at": now,
+            "ip": "192.0.2.9",
+            "user_agent": "Firefox",
+            **columns,
+        }
+        async with self.database.write() as session:
+            await session.execute(insert(OPERATOR_SESSIONS).values(**row))
+
+    async def operator(self, operator_id: str) -> Operator:
+        """The row as it is now."""
+        return await self.services.operators.by_id(operator_id)
+
+    async def live_sessions(self, operator_id: str) -> int:
+        return (await self.services.session_counts.of([operator_id])).get(operator_id, 0)
+
+    @property
+    def services(self) -> Services:
+        return self.apps.internal[SERVICES]
+
+    @property
+    def database(self) -> Database:
+        return self.apps.internal[DATABASE]
+
 
 async def shown(response: ClientResponse) -> Shown:
     headers = {name.title(): ", ".join(response.headers.getall(name)) for name in response.headers}
@@ -199,7 +238,7 @@ async def back_office(
     )
     server = TestServer(apps.internal)
     async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
-        office = BackOffice(client, vouch, clock, database_url)
+        office = BackOffice(client, vouch, clock, database_url, apps)
         for role in Role:
             await office.add_operator(role, sub=f"sub-{role.value}")
         yield office

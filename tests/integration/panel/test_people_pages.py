@@ -42,7 +42,7 @@ class TestOperators:
         assert "4 active, 1 pending, 0 deactivated" in page.words
         assert "security@example.com" in page.words
         assert "Test super_admin you" in page.words
-        assert "token until" in page.words
+        assert "token: 24 h left" in page.words
 
     async def test_a_token_is_nowhere(self, office: BackOffice) -> None:
         """Neither a token nor its digest can be read on the page (R-068)."""
@@ -59,7 +59,8 @@ class TestOperators:
         page = await office.get("/manage/operators")
 
         assert "1 pending" in page.words
-        assert "token until" not in page.words
+        assert "left" not in page.words
+        assert "no token that works" in page.words
 
 
 class TestEnrollment:

@@ -21,6 +21,7 @@ from tenant_service.asking import Asker
 from tenant_service.settings import TenantSettings
 from tenant_service.tables import Tables
 from tests.fakes.clock import FrozenClock
+from tests.fixtures.audit_keys import audit_key
 from tests.fixtures.identities import Vouch
 
 AUDIENCE = "tenant_service"
@@ -45,8 +46,8 @@ def new_tenant(slug: str = "acme", **members: object) -> dict[str, object]:
 
 
 def settings_for(database_url: str, **environ: str) -> TenantSettings:
-    given = {"TENANT_DATABASE_URL": database_url, "INTERNAL_JWKS_FILE": "/nowhere/jwks.json", **environ}
-    return load_settings(TenantSettings, given)
+    given = {"TENANT_DATABASE_URL": database_url, "INTERNAL_JWKS_FILE": "/nowhere/jwks.json"}
+    return load_settings(TenantSettings, {**given, **audit_key(database_url, "tenant"), **environ})
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from service_kit.audit.chain import row_hash
 from service_kit.identity.model import Role
@@ -238,3 +239,37 @@ async def test_every_operator_may_read_the_log(
 ) -> None:
     """All four roles hold `platform.view_audit_logs_global` (R-090); a person who is no operator does not."""
     assert (await sqlite_process.get(target, role)).status == status
+
+
+async def test_the_log_is_proven_for_the_admin_service(process: TenantProcess) -> None:
+    """R-030: the tenant service proves its own part, for those alone who may export (R-075)."""
+    await process.create(new_tenant())
+    whole = await process.get("/internal/v1/audit-events/verify")
+    answer = await whole.json()
+    assert (whole.status, answer["ok"], answer["checked"], answer["firstBreak"]) == (200, True, 2, None)
+    assert (await process.get("/internal/v1/audit-events/verify", Role.SUPPORT)).status == 403
+
+    drop = "DROP TRIGGER audit_events_no_update"
+    if process.database.dialect == "postgresql":
+        drop = "ALTER TABLE audit_events DISABLE TRIGGER ALL"
+    await process.sql(drop, "UPDATE audit_events SET reason = 'other' WHERE chain = 'global'")
+    answer = await (await process.get("/internal/v1/audit-events/verify?chain=global")).json()
+
+    assert (answer["ok"], answer["firstBreak"]["seq"], answer["firstBreak"]["differs"]) == (False, 1, "hash")
+
+
+async def test_the_operations_listener_shows_signed_notes(sqlite_process: TenantProcess) -> None:
+    """Checkpoints, witnesses and public keys, and no way in: nothing can be sent there."""
+    async with TestClient(TestServer(sqlite_process.apps.ops)) as ops:
+        keys = await (await ops.get("/audit/keys")).json()
+        answers = [await ops.get(f"/audit/{name}") for name in ("checkpoints", "witnesses")]
+        refused = [
+            (await ops.get("/audit/checkpoints?after=yesterday")).status,
+            (await ops.get("/audit/checkpoints?after=2026-01-01")).status,
+            (await ops.post("/audit/witnesses", json={"notes": []})).status,
+        ]
+
+        assert [key["crv"] for key in keys["keys"]] == ["Ed25519"]
+        assert "d" not in keys["keys"][0]
+        assert [(answer.status, await answer.json()) for answer in answers] == [(200, {"notes": []})] * 2
+        assert refused == [400, 400, 405]

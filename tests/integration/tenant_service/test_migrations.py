@@ -80,7 +80,7 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
     """A second start finds its schema."""
     first = await migrate(database, MIGRATIONS)
 
-    assert await migrate(database, MIGRATIONS) == first == "0001"
+    assert await migrate(database, MIGRATIONS) == first == "0002"
 
 
 async def test_several_starters_migrate_once(database_url: str) -> None:
@@ -92,7 +92,7 @@ async def test_several_starters_migrate_once(database_url: str) -> None:
         for each in databases:
             await each.close()
 
-    assert revisions == ["0001"] * 4
+    assert revisions == ["0002"] * 4
 
 
 async def test_a_newer_database_is_refused(database: Database) -> None:
@@ -138,6 +138,18 @@ async def test_no_sql_changes_an_audit_row(process: TenantProcess) -> None:
             await process.sql(statement)
 
     assert await process.rows("audit_events") == before
+
+
+@pytest.mark.postgres
+async def test_no_mode_of_a_session_turns_the_triggers_off(postgres_process: TenantProcess) -> None:
+    """`session_replication_role = replica` turns ordinary triggers off; these fire there too (R-132)."""
+    await postgres_process.create(new_tenant())
+    before = await postgres_process.rows("audit_events")
+    for statement in FORBIDDEN["postgresql"]:
+        with pytest.raises(DBAPIError, match="append-only"):
+            await postgres_process.sql("SET LOCAL session_replication_role = replica", statement)
+
+    assert await postgres_process.rows("audit_events") == before
 
 
 REFUSED_ROWS = (

@@ -40,12 +40,12 @@ def environ(tmp_path: Path) -> Mapping[str, str]:
     }
 
 
-async def start(environ: Mapping[str, str], command: str = "run") -> asyncio.subprocess.Process:
+async def start(environ: Mapping[str, str], *command: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tenant_service",
-        command,
+        *(command or ("run",)),
         cwd=ROOT,
         env=dict(environ),
         stdout=asyncio.subprocess.PIPE,
@@ -143,7 +143,20 @@ async def test_a_port_in_use_is_one_clear_line(environ: Mapping[str, str]) -> No
 
 async def test_migrating_by_hand_says_the_revision(environ: Mapping[str, str]) -> None:
     """`tenant-service migrate` prepares the database and serves nothing."""
-    assert await ended(await start(environ, "migrate")) == (0, "the database is at revision 0001\n")
+    assert await ended(await start(environ, "migrate")) == (0, "the database is at revision 0002\n")
+
+
+async def test_the_audit_log_is_proven_by_hand(environ: Mapping[str, str]) -> None:
+    """R-030: `tenant-service audit verify` beside a service, and after it; 1 without a log."""
+    nowhere, said = await ended(await start(environ, "audit", "verify"))
+    assert (nowhere, "no database at that path" in said) == (1, True)
+    async with running(environ):
+        beside = await ended(await start(environ, "audit", "verify"))
+    after = await ended(await start(environ, "audit", "verify", "--json"))
+
+    assert beside[0] == 0
+    assert beside[1].endswith("The audit log is as it was written.\n")
+    assert (after[0], json.loads(after[1])["ok"]) == (0, True)
 
 
 async def test_wrong_settings_are_told_together(environ: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from multidict import CIMultiDictProxy
 from admin_service import tenant_api
 from admin_service.tenant_api import NewTenant, OnBehalf, TenantApi, TenantListQuery, parse_address
 from service_kit.audit.queries import AuditFilter
+from service_kit.audit.verifying import Stretch
 from service_kit.db.keyset import Position
 from service_kit.errors import (
     ConflictError,
@@ -463,6 +464,23 @@ async def test_audit_rows_are_asked_for_by_place(server: tuple[TenantServer, str
     assert rows[0]["chain_seq"] == 1
     assert rows[0]["details"] == {"slug": "acme"}
     assert rows[0]["actor_email"] is None
+
+
+async def test_a_proof_is_asked_for_by_chain_and_time(server: tuple[TenantServer, str]) -> None:
+    """The stretch travels, and what the tenant service found comes back as it said it (R-030)."""
+    fake, url = server
+    found = {"chain": "org_1", "seq": 3, "rowId": "aud_1", "differs": "hash", "column": ""}
+    none = {"state": "none", "checked": 0, "newestAt": None}
+    fake.says({"ok": False, "checked": 2, "firstBreak": found, "checkpoints": none, "witness": none})
+    async with started(url) as api:
+        proof = await api.audit_proof("d", Stretch("org_1", datetime(2026, 1, 2, tzinfo=UTC)))
+        await api.audit_proof("d", Stretch())
+
+    assert [asked.target for asked in fake.asked] == [
+        "/internal/v1/audit-events/verify?chain=org_1&from=2026-01-02T00:00:00%2B00:00",
+        "/internal/v1/audit-events/verify",
+    ]
+    assert (proof.ok, proof.first_break and proof.first_break.row_id) == (False, "aud_1")
 
 
 async def test_an_audit_event_that_is_not_there_is_none(server: tuple[TenantServer, str]) -> None:

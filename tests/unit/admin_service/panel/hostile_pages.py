@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from admin_service.panel.layout import SignedInOperator, Toast
 from admin_service.panel.views.audit import AuditFilters
-from admin_service.panel.views.operators import EnrollmentView, OperatorListView, OperatorRow
+from admin_service.panel.views.operators import EnrollmentView
 from admin_service.panel.views.parts import FieldError, Link, Notice
 from admin_service.panel.views.problem import conflict, permission_denied
 from admin_service.panel.views.tenants import (
@@ -14,6 +14,7 @@ from admin_service.panel.views.tenants import (
     TenantNewView,
     TenantOwner,
 )
+from tests.unit.admin_service.panel.sample_operators import hostile_operator_pages
 from tests.unit.admin_service.panel.sample_pages import Page
 from tests.unit.admin_service.panel.sample_values import (
     AUDIT_DETAIL,
@@ -165,11 +166,7 @@ def hostile_pages(text: str) -> tuple[Page, ...]:
                 user_agent=text,
             ),
         ),
-        Page(
-            "operators",
-            frame,
-            OperatorListView(rows=(OperatorRow(text, text, text, text, text, NOW, NOW, is_you=True),)),
-        ),
+        *hostile_operator_pages(frame, text),
         Page(
             "enrollment",
             replace(frame, operator=None),

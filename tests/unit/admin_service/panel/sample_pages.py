@@ -3,14 +3,13 @@
 Used by the rendering tests and by the preview in tests/browser.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
-from admin_service.panel.layout import Frame, Toast
-from admin_service.panel.rendering import View
+from admin_service.panel.layout import Toast
 from admin_service.panel.views.audit import AuditDetailView, AuditFilters, AuditListView
 from admin_service.panel.views.dashboard import DashboardView, DayCount, TenantCounts
-from admin_service.panel.views.operators import EnrollmentView, OperatorListView
+from admin_service.panel.views.operators import EnrollmentView
 from admin_service.panel.views.parts import FieldError, Link, Pager
 from admin_service.panel.views.problem import (
     TO_TENANTS,
@@ -25,6 +24,8 @@ from admin_service.panel.views.problem import (
 from admin_service.panel.views.tenants import (
     TenantForm,
 )
+from tests.unit.admin_service.panel.sample_operators import OPERATOR_PAGES
+from tests.unit.admin_service.panel.sample_page import Page
 from tests.unit.admin_service.panel.sample_values import (
     ACTIVITY,
     AUDIT_DETAIL,
@@ -34,7 +35,6 @@ from tests.unit.admin_service.panel.sample_values import (
     EVENTS,
     FRAME,
     NOW,
-    OPERATORS,
     OUTSIDER,
     PRODUCTION,
     READER,
@@ -46,15 +46,7 @@ from tests.unit.admin_service.panel.sample_values import (
     TENANTS,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page to look at: its name, and what it is rendered from."""
-
-    name: str
-    frame: Frame
-    view: View
-
+__all__ = ["PAGES", "Page"]
 
 PAGES: tuple[Page, ...] = (
     Page("dashboard", FRAME, DASHBOARD),
@@ -183,7 +175,7 @@ PAGES: tuple[Page, ...] = (
             row=EVENTS[7], chain="global", chain_seq=1, hash="ab" * 32, prev_hash="00" * 32, scope="global"
         ),
     ),
-    Page("operators", FRAME, OperatorListView(rows=OPERATORS)),
+    *OPERATOR_PAGES,
     Page("enrollment", OUTSIDER, EnrollmentView(email="sam.ito@example.com", csrf_token="enroll-token")),
     Page(
         "enrollment-refused",

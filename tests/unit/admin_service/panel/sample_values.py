@@ -208,6 +208,7 @@ OPERATORS = (
         "super_admin",
         "active",
         NOW - timedelta(minutes=2),
+        sessions=2,
         is_you=True,
     ),
     OperatorRow(
@@ -223,7 +224,8 @@ OPERATORS = (
         "sam.ito@example.com",
         "support",
         "pending",
-        enrollment_expires_at=NOW + timedelta(hours=21),
+        enrollment_expires_at=NOW + timedelta(hours=20, minutes=57),
+        token_left="20 h 57 min",
     ),
     OperatorRow(
         "adm_6", "Lena Fischer", "lena@example.com", "super_admin", "deactivated", NOW - timedelta(days=120)

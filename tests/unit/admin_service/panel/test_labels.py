@@ -7,6 +7,7 @@ import pytest
 from admin_service.events import CATALOGUE as ADMIN_EVENTS
 from admin_service.panel import labels
 from admin_service.panel.rendering import STATIC
+from admin_service.panel.views.operators import ROLE_OPTIONS
 from service_kit.audit.events import Outcome, Severity
 from service_kit.identity.model import Permission, Role
 from tenant_service.events import CATALOGUE as TENANT_EVENTS
@@ -17,6 +18,7 @@ SPRITE = (STATIC / "icons.svg").read_text()
 def test_every_role_and_permission_has_a_name() -> None:
     """A page never shows a bare identifier where the house has a word."""
     assert set(labels.ROLE_NAMES) == {str(role) for role in Role}
+    assert dict(ROLE_OPTIONS[1:]) == labels.ROLE_NAMES
     assert set(labels.PERMISSION_LABELS) == {str(permission) for permission in Permission}
 
 

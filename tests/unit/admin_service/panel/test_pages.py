@@ -303,6 +303,15 @@ def test_the_invitation_link_is_on_one_page_only() -> None:
     assert holders == ["tenant-created"]
 
 
+def test_the_enrollment_token_is_on_one_page_only() -> None:
+    """R-068: a token stands where it was issued, in one field and its copy button, and nowhere else."""
+    holders = [page.name for page in PAGES if "enr_" in html_of(page)]
+    (page,) = [page for page in PAGES if page.name == "operator-token"]
+
+    assert holders == ["operator-token"]
+    assert html_of(page).count("enr_") == 2
+
+
 def test_a_refusal_names_the_permission_and_who_has_it() -> None:
     """A 403 says what is needed, which roles have it, what changed, and the request id (rules 4 and 12)."""
     (page,) = [page for page in PAGES if page.name == "problem-403"]

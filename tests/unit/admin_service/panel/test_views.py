@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from admin_service.panel.rendering import clock_text, day_text, iso_time, plural, utc_text, zoned_text
 from admin_service.panel.views.audit import AuditFilters, AuditListView
 from admin_service.panel.views.chart import HEIGHT, WIDTH, bar_chart, round_ceiling
+from admin_service.panel.views.operators import time_left
 from admin_service.panel.views.parts import FieldError, count_text, messages_by_field, page_url, path_segment
 from admin_service.panel.views.problem import account_deactivated, internal, not_found, tenant_service_away
-from tests.unit.admin_service.panel.sample_values import EVENTS, TENANT_LIST, TENANTS
+from tests.unit.admin_service.panel.sample_operators import DETAIL, TOKEN
+from tests.unit.admin_service.panel.sample_values import EVENTS, OPERATORS, TENANT_LIST, TENANTS
 
 INDIA = timezone(timedelta(hours=5, minutes=30))
 LATE = datetime(2026, 11, 21, 20, 3, 4, tzinfo=UTC)
@@ -151,6 +153,44 @@ def test_a_time_without_a_zone_is_refused() -> None:
     """A naive time would be wrong by hours for somebody, so it never reaches a page."""
     with pytest.raises(ValueError, match="zone"):
         iso_time(LATE.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    "left, words",
+    [
+        (timedelta(hours=24), "24 h"),
+        (timedelta(hours=20, minutes=57, seconds=59), "20 h 57 min"),
+        (timedelta(minutes=59, seconds=59), "59 min"),
+        (timedelta(seconds=59), "less than a minute"),
+        (timedelta(seconds=-5), "less than a minute"),
+    ],
+)
+def test_a_tokens_time_is_rounded_down(left: timedelta, words: str) -> None:
+    """P-19: the countdown promises no minute that the token does not have."""
+    assert time_left(left) == words
+
+
+def test_only_the_steps_that_apply_are_offered() -> None:
+    """P-20: a pending operator gets a new token, an active one a rebind, one who left a way back."""
+    steps = {
+        row.state: [link.label for link in replace(DETAIL, operator=row).actions]
+        for row in OPERATORS
+        if not row.is_you
+    }
+
+    assert steps == {
+        "active": ["Change role", "Rebind", "Deactivate"],
+        "pending": ["Change role", "New token", "Deactivate"],
+        "deactivated": ["Reactivate"],
+    }
+    assert replace(DETAIL, operator=OPERATORS[0]).actions == ()
+
+
+def test_the_message_to_send_holds_no_token() -> None:
+    """R-069: the address, the role and the end of the token, and never the token; no repr shows it either."""
+    assert TOKEN.token not in TOKEN.message
+    assert TOKEN.token not in repr(TOKEN)
+    assert "https://admin.example.com/enrollment" in TOKEN.message
 
 
 def test_one_is_not_plural() -> None:

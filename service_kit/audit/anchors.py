@@ -1,0 +1,215 @@
+"""Keeping signed checkpoints: this service's own, and the other service's as a witness.
+
+It signs only a head that follows from the checkpoint before it, keeps only a note whose signature is proven,
+and never changes or removes either.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Table, Text, and_, bindparam, func, insert, or_, select
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+
+from service_kit.audit.notes import (
+    Checkpoint,
+    SignedCheckpoint,
+    is_signable,
+    origin_of,
+    proven,
+    sign,
+)
+from service_kit.audit.tables import AuditTables
+from service_kit.clock import Clock
+from service_kit.db.columns import UtcDateTime
+from service_kit.db.session import Database, ReadSession, WriteSession
+from service_kit.identity.keys import SigningKey
+from service_kit.telemetry.logging import get_logger
+
+ROWS_BETWEEN: Final = 100
+TIME_BETWEEN: Final = timedelta(minutes=5)
+"""A head is signed after so many rows, or once it moved and its last checkpoint is that old."""
+
+PAGE: Final = 200
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A place among checkpoints: time and chain stand in the signed text, so nobody can jump over others."""
+
+    at: datetime
+    chain: str = ""
+
+
+class AnchorTable:
+    """One table of signed checkpoints, in the order of their times."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def page(self, session: ReadSession, after: After | None) -> Sequence[Mapping[Any, Any]]:
+        """The next rows after a place, the oldest first."""
+        columns = self._table.c
+        query = select(self._table).order_by(columns.at, columns.chain, columns.seq).limit(PAGE)
+        if after is not None:
+            at = bindparam(None, after.at, type_=UtcDateTime())
+            chain = bindparam(None, after.chain, type_=Text())
+            query = query.where(or_(columns.at > at, and_(columns.at == at, columns.chain > chain)))
+        return await session.rows(query)
+
+    async def newest_at(self, session: ReadSession) -> datetime | None:
+        found = await session.first(select(func.max(self._table.c.at).label("at")))
+        value = found["at"] if found is not None else None
+        return value if value is None or isinstance(value, datetime) else None
+
+    async def newest(self, session: ReadSession, chain: str) -> Mapping[Any, Any] | None:
+        """The last checkpoint of a chain."""
+        columns = self._table.c
+        query = select(self._table).where(columns.chain == chain).order_by(columns.seq.desc())
+        return await session.first(query.limit(1))
+
+    async def keep(self, session: WriteSession, signed: SignedCheckpoint, **more: Any) -> bool:
+        """Add it; False when it is there already."""
+        row = signed.checkpoint
+        columns = self._table.c
+        same = (columns.chain == row.chain, columns.seq == row.seq, columns.hash == row.hash)
+        if await session.first(select(columns.seq).where(*same)) is not None:
+            return False
+        values = {
+            "chain": row.chain,
+            "seq": row.seq,
+            "hash": row.hash,
+            "at": row.at,
+            "key_id": signed.key_id,
+            "note": signed.note,
+            **more,
+        }
+        if session.dialect == "postgresql":  # another replica may sign or witness the same at this moment
+            statement = postgres_insert(self._table).values(**values).on_conflict_do_nothing()
+            return await session.execute(statement) > 0
+        return await session.execute(insert(self._table).values(**values)) > 0
+
+
+class Checkpoints:
+    """The service's own checkpoints: signs what is due, and tells what was signed."""
+
+    def __init__(
+        self,
+        database: Database,
+        tables: AuditTables,
+        service: str,
+        keys: tuple[SigningKey, ...],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._tables = tables
+        self._keys = keys
+        self._clock = clock
+        self.origin = origin_of(service)
+        self.table = AnchorTable(tables.checkpoints)
+
+    @property
+    def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
+        """Every key that this service signs with or has signed with."""
+        return {key.kid: key.private.public_key() for key in self._keys}
+
+    @property
+    def keys(self) -> tuple[SigningKey, ...]:
+        return self._keys
+
+    async def sign_due(self, *, at_once: bool = False) -> int:
+        """Sign every head that has moved far or long enough, or at all; how many were signed."""
+        signed, chain = 0, ""
+        while True:
+            async with self._database.read() as session:
+                heads = await self._heads(session, chain)
+            for head in heads:
+                chain = head["chain"]
+                if is_signable(chain):
+                    signed += await self._sign(head, at_once=at_once)
+            if len(heads) < PAGE:
+                return signed
+
+    async def _heads(self, session: ReadSession, after: str) -> Sequence[Mapping[Any, Any]]:
+        """The heads that have moved since they were signed: of thousands of tenants, a few."""
+        heads, own = self._tables.heads, self._tables.checkpoints
+        signed = select(func.max(own.c.seq)).where(own.c.chain == heads.c.chain).scalar_subquery()
+        query = select(heads).where(heads.c.chain > after, heads.c.seq > func.coalesce(signed, 0))
+        return await session.rows(query.order_by(heads.c.chain).limit(PAGE))
+
+    async def _sign(self, head: Mapping[Any, Any], *, at_once: bool) -> bool:
+        now = self._clock.now()
+        async with self._database.read() as session:
+            before = await self.table.newest(session, head["chain"])
+            if before is not None and not _due(head["seq"], before, now, at_once=at_once):
+                return False
+            follows = before is None or await self._still_stands(session, before)
+        if not follows:
+            # A signature over a rewritten chain would help whoever rewrote it.
+            _log.critical("audit_chain_broken", chain=head["chain"], seq=head["seq"])
+            return False
+        checkpoint = Checkpoint(self.origin, head["chain"], head["seq"], head["hash"], now)
+        async with self._database.write() as session:
+            return await self.table.keep(session, sign(checkpoint, self._keys[-1]))
+
+    async def _still_stands(self, session: ReadSession, before: Mapping[Any, Any]) -> bool:
+        events = self._tables.events.c
+        query = select(events.hash).where(events.chain == before["chain"], events.chain_seq == before["seq"])
+        return bool(await session.scalar(query) == before["hash"])
+
+
+class Witnesses:
+    """The other service's checkpoints, kept here, where whoever rewrites its database cannot reach."""
+
+    def __init__(
+        self,
+        database: Database,
+        tables: AuditTables,
+        service: str,
+        keys: Mapping[str, Ed25519PublicKey],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+        self._origin = origin_of(service)
+        self.table = AnchorTable(tables.witnesses)
+
+    def prove(self, note: str) -> SignedCheckpoint:
+        """Raises NoteRejectedError for a note that the other service's pinned keys did not sign."""
+        return proven(note, self._origin, self._keys)
+
+    async def newest_at(self) -> datetime | None:
+        async with self._database.read() as session:
+            return await self.table.newest_at(session)
+
+    async def keep(self, found: Sequence[SignedCheckpoint]) -> int:
+        """Keep proven checkpoints, also ones that contradict an earlier one: both are evidence."""
+        kept = 0
+        async with self._database.write() as session:
+            for signed in found:
+                before = await self.table.newest(session, signed.checkpoint.chain)
+                if _contradicts(signed.checkpoint, before):
+                    _log.critical(
+                        "audit_witness_contradicts", chain=signed.checkpoint.chain, seq=signed.checkpoint.seq
+                    )
+                kept += await self.table.keep(session, signed, received_at=self._clock.now())
+        return kept
+
+
+def _due(seq: int, before: Mapping[Any, Any], now: datetime, *, at_once: bool) -> bool:
+    moved = seq - int(before["seq"])
+    if moved <= 0:
+        return False
+    return at_once or moved >= ROWS_BETWEEN or bool(now - before["at"] >= TIME_BETWEEN)
+
+
+def _contradicts(checkpoint: Checkpoint, before: Mapping[Any, Any] | None) -> bool:
+    """A chain only grows: a later note must not be of a shorter chain, nor of another one of that length."""
+    if before is None or checkpoint.at < before["at"]:
+        return False
+    same_length = checkpoint.seq == before["seq"]
+    return bool(checkpoint.seq < before["seq"] or (same_length and checkpoint.hash != before["hash"]))

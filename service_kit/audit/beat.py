@@ -1,0 +1,86 @@
+"""The beat beside a service: signs the heads that are due, and fetches the other service's checkpoints.
+
+It runs for itself: no request waits for it, and when the database or the other service is away it tries again
+at the next beat.
+"""
+
+import asyncio
+import contextlib
+from datetime import datetime, timedelta
+from typing import Final
+
+from service_kit.audit.anchors import PAGE, After, Checkpoints, Witnesses
+from service_kit.audit.notes import NoteRejectedError, SignedCheckpoint
+from service_kit.audit.peer import CHECKPOINTS, Peer
+from service_kit.errors import UnavailableError
+from service_kit.telemetry.logging import get_logger
+
+SECONDS: Final = 30.0
+_OVERLAP: Final = timedelta(minutes=10)
+"""Asked for again at each beat: another replica may have committed a checkpoint late."""
+_MOST_PAGES: Final = 50
+
+_log = get_logger(__name__)
+
+
+class AuditBeat:
+    """One task that ends with the service."""
+
+    def __init__(self, checkpoints: Checkpoints, witnesses: Witnesses | None, peer: Peer | None) -> None:
+        self._checkpoints = checkpoints
+        self._witnesses = witnesses
+        self._peer = peer
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def once(self) -> None:
+        """One beat. It never raises for what may be well again at the next one."""
+        try:
+            await self._checkpoints.sign_due()
+        except UnavailableError:
+            _log.warning("audit_checkpoint_delayed")
+        if self._witnesses is None or self._peer is None:
+            return
+        try:
+            await self._witness(self._witnesses, self._peer)
+        except UnavailableError:
+            _log.warning("audit_witness_delayed")
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.once()
+            except Exception:  # noqa: BLE001 - a beat that stops for good would go unnoticed
+                _log.exception("audit_beat_failed")
+            await asyncio.sleep(SECONDS)
+
+    async def _witness(self, witnesses: Witnesses, peer: Peer) -> None:
+        after = _overlapping(await witnesses.newest_at())
+        for _ in range(_MOST_PAGES):
+            notes = await peer.notes(CHECKPOINTS, after)
+            found = [signed for note in notes if (signed := _proven(witnesses, note)) is not None]
+            await witnesses.keep(found)
+            if len(notes) < PAGE or not found:
+                return
+            last = found[-1].checkpoint
+            after = After(last.at, last.chain)
+
+
+def _overlapping(newest: datetime | None) -> After | None:
+    return After(newest - _OVERLAP) if newest is not None else None
+
+
+def _proven(witnesses: Witnesses, note: str) -> SignedCheckpoint | None:
+    try:
+        return witnesses.prove(note)
+    except NoteRejectedError as error:
+        _log.critical("audit_witness_rejected", problem=str(error))
+        return None

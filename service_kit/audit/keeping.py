@@ -1,0 +1,88 @@
+"""What a service needs to keep its audit log provable, from its settings: key, peer, beat and prover.
+
+Without a peer's address and its pinned keys nothing is fetched and nothing is believed: a witness that took
+its keys from the one it watches would be none.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from service_kit.audit.anchors import Checkpoints, Witnesses
+from service_kit.audit.beat import AuditBeat
+from service_kit.audit.http_peer import HttpPeer
+from service_kit.audit.peer import Peer
+from service_kit.audit.proving import AuditProver
+from service_kit.audit.publishing import Shown
+from service_kit.audit.tables import AuditTables
+from service_kit.clock import Clock
+from service_kit.db.engine import parse_database_url
+from service_kit.db.session import Database
+from service_kit.identity.keys import (
+    KeyFileError,
+    SigningKey,
+    load_signing_keys,
+    new_signing_key,
+    parse_public_jwks,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditKeeping:
+    """How one service keeps its log: its name, its key, and the other service where one is named."""
+
+    service: str
+    other: str
+    key_file: Path
+    peer_url: str | None = None
+    peer_keys_file: Path | None = None
+
+    @property
+    def peer(self) -> Peer | None:
+        return HttpPeer(self.peer_url) if self.peer_url is not None else None
+
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """The keys, one being made at the first start. Raises KeyFileError."""
+        try:
+            if not self.key_file.exists():
+                with contextlib.suppress(FileExistsError):  # another replica was first
+                    new_signing_key(self.key_file)
+        except OSError as error:
+            raise KeyFileError(f"{self.key_file}: cannot be made: {error.strerror}") from error
+        return load_signing_keys(self.key_file)
+
+    def peer_keys(self) -> Mapping[str, Ed25519PublicKey]:
+        """The pinned keys of the other service. Raises KeyFileError."""
+        if self.peer_keys_file is None:
+            return {}
+        try:
+            return parse_public_jwks(self.peer_keys_file.read_bytes())
+        except (OSError, KeyFileError) as error:
+            raise KeyFileError(f"{self.peer_keys_file}: cannot be read as a JWK set") from error
+
+    def prover(self, database: Database, tables: AuditTables) -> AuditProver:
+        """For the service and for its command. No key file is no key: then no signature is proven."""
+        return AuditProver(database, tables, self.service, self._public_keys, self.peer)
+
+    def _public_keys(self) -> Mapping[str, Ed25519PublicKey]:
+        keys = load_signing_keys(self.key_file) if self.key_file.exists() else ()
+        return {key.kid: key.private.public_key() for key in keys}
+
+    def beat(self, database: Database, tables: AuditTables, clock: Clock, shown: Shown) -> AuditBeat:
+        """The beat, not yet begun, and its notes on the operations listener. Raises KeyFileError."""
+        checkpoints = Checkpoints(database, tables, self.service, self.signing_keys(), clock)
+        shown.open(database, tables, checkpoints)
+        if self.peer_keys_file is None:
+            return AuditBeat(checkpoints, None, None)
+        witnesses = Witnesses(database, tables, self.other, self.peer_keys(), clock)
+        return AuditBeat(checkpoints, witnesses, self.peer)
+
+
+def default_key_file(database_url: str, service: str) -> Path:
+    """The data folder: where the SQLite file lies, or `data` beside a PostgreSQL."""
+    url = parse_database_url(database_url)
+    folder = Path(url.database or "").parent if url.get_backend_name() == "sqlite" else Path("data")
+    return folder / f"{service}-audit.pem"
