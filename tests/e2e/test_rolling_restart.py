@@ -45,7 +45,7 @@ async def restarted_in_turn(here: Ground, workers: str, load: Load) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_rolling_restart_loses_no_request(here: Ground, workers: str) -> None:
-    """Architecture 9: a client that tries the other sidecar only where it cannot connect gets every answer."""
+    """Architecture 9: a client that goes to the other sidecar only if it cannot connect gets all answers."""
     load = Load([lasting_port(), lasting_port()], here.token)
     await restarted_in_turn(here, workers, load)
 

@@ -372,7 +372,7 @@ def nothing_left_open() -> Iterator[None]:
 
 
 async def test_requests_without_a_token_hold_no_place(access_key: SigningKey, tmp_path: Path) -> None:
-    """Sockets with one refused request each may rest, and lock nobody out: they make room before all others."""
+    """Sockets with one refused request each may rest, and lock nobody out: they make room first."""
     request = f"GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
     settings = {"AUTH_PROXY_MAX_CONNECTIONS": "3", "AUTH_PROXY_HEADER_SECONDS": "20"}
     async with hasty(access_key, tmp_path, **settings) as sidecar, contextlib.AsyncExitStack() as stack:

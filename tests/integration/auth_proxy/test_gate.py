@@ -337,7 +337,7 @@ async def test_who_leaves_before_a_decision_was_granted_nothing(
 async def test_only_a_proven_person_pipelines_behind_a_refusal(
     sidecar: SidecarUnderTest, token: str, goes_on: bool
 ) -> None:
-    """Whoever pipelines costs a task, and is answered once: the quick path has places that cost nobody theirs."""
+    """Whoever pipelines costs a task: a refusal that proves nobody ends such a connection."""
     value = sidecar.token(person(Role.SECURITY)) if token == "proven" else token
     credential = f"Cf-Access-Jwt-Assertion: {value}\r\n" if value else ""
     for target in ("/api/admin/tenants", "/api/admin/nothing/here"):

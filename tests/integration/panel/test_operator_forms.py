@@ -188,7 +188,7 @@ class TestToken:
     async def test_a_rebind_asks_for_the_address(self, office: BackOffice) -> None:
         """G-09: what it does is said before; without the typed address nothing happens."""
         form = await office.get(f"{SUPPORT}/token")
-        wrong = await office.post(f"{SUPPORT}/token", {**form.fields(), "confirm": "supprt@example.com"})
+        wrong = await office.post(f"{SUPPORT}/token", {**form.fields(), "confirm": "sup-port@example.com"})
 
         assert "locked out at once" in form.words
         assert wrong.status == 400
