@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -38,6 +39,10 @@ from service_kit.web.ops import Departure, ReadinessCheck
 from service_kit.web.serving import Site, serving
 
 _log = get_logger(__name__)
+
+
+_ACCEPTS_PER_TURN: Final = 16
+"""An idle turn that wakes for one connection asks fifteen times in vain, which costs 10 µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def _sites(settings: ProxySettings, sidecar: Sidecar, crew: Crew | None) -> list
     ops, gate = (crew.ops, crew.gate) if crew else ((), ())
     sites = [
         Site("ops", settings.ops_listen, sidecar.ops, inherited=ops, outlasts=True),
-        Site("gate", settings.listen, sidecar.gate, inherited=gate),
+        Site("gate", settings.listen, sidecar.gate, inherited=gate, accepts_per_turn=_ACCEPTS_PER_TURN),
     ]
     if crew is not None and sidecar.own_pages is not None:
         sites.insert(0, Site("crew", crew.listen, sidecar.own_pages, outlasts=True))

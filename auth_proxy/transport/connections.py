@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from auth_proxy.transport.turns import Turns
+
 _MOST_ASKED: Final = 16
 """How many resting connections are asked for one place: a new connection costs no more."""
 
@@ -82,6 +84,7 @@ class Connections:
         self.shed = on_shed
         self._by_peer: Counter[str] = Counter()
         self._open = 0
+        self.turns = Turns()
         self.proven = Queue()
         self.unproven = Queue()
         self.unheard = Queue()

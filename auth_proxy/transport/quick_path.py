@@ -68,7 +68,7 @@ class _AlreadyRead:
 class QuickConnection(ClientConnection):
     """A connection whose plain requests are offered to `at_once`."""
 
-    __slots__ = ("_answers_at_once", "_at_once", "_held", "_over", "_waits")
+    __slots__ = ("_answers_at_once", "_at_once", "_has_place", "_held", "_is_proven", "_over", "_waits")
 
     def __init__(
         self,
@@ -84,6 +84,9 @@ class QuickConnection(ClientConnection):
         self._at_once = at_once
         self._answers_at_once = False
         """A request is being answered here; aiohttp knows nothing of it."""
+        self._is_proven = False
+        """The last request told who asks."""
+        self._has_place = False
         self._over: asyncio.Future[None] | None = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -105,9 +108,19 @@ class QuickConnection(ClientConnection):
             self._hold(data)
         elif in_body or not self._is_alone(data):
             super().data_received(data)
-        else:
+        elif self._is_proven or self._has_place or self._clients.turns.has_place():
+            self._has_place = False
             self._clients.wakes(self)
             self._read_alone(data)
+        else:
+            self._clients.wakes(self)
+            self._hold(data)
+            self._clients.turns.wait(self._take_held_in_turn)
+
+    def _take_held_in_turn(self) -> None:
+        self._has_place = True
+        self._take_held()
+        self._has_place = False
 
     def _must_wait(self, data: bytes, *, in_body: bool) -> bool:
         """Whether an earlier request is still being answered.
@@ -195,6 +208,7 @@ class QuickConnection(ClientConnection):
             return
         now = self._loop.time()
         self._next_keepalive_close_time = now + self._keepalive_timeout
+        self._is_proven = is_proven
         if self._held:
             self._loop.call_soon(self._take_held)  # not here: an upstream's read may be what calls this
             return

@@ -53,6 +53,9 @@ class Site:
     options: dict[str, Any] = field(default_factory=dict)
     inherited: tuple[socket.socket, ...] = ()
     """Sockets that listen there already, opened by the process that started this one."""
+    accepts_per_turn: int = 1
+    """How many new connections a turn of the loop may take. uvloop takes one for each socket that it listens
+    with, however many wait: beside sixty busy connections the sixtieth new one waited for 1.5 s."""
     outlasts: bool = False
     """It answers until the others have ended: whoever asks how the process is, is told that it leaves."""
 
@@ -90,7 +93,7 @@ class _Listener:
         self._runner = _runner(site, drain_seconds)
         self._sockets: tuple[socket.socket, ...] = ()
         self._file: SocketFile | None = None
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[list[asyncio.Server]] = []
 
     @property
     def has_connections(self) -> bool:
@@ -102,7 +105,10 @@ class _Listener:
         self._sockets, self._file = opened.sets[0], opened.file
         loop = asyncio.get_running_loop()
         for listening in self._sockets:
-            self._servers.append(await loop.create_server(self._protocol, sock=listening, backlog=BACKLOG))
+            same = [listening, *(listening.dup() for _ in range(self.site.accepts_per_turn - 1))]
+            self._servers.append(
+                [await loop.create_server(self._protocol, sock=each, backlog=BACKLOG) for each in same]
+            )
 
     async def _open(self) -> Opened:
         if self.site.inherited:
@@ -122,10 +128,11 @@ class _Listener:
         if self._file is not None:
             self._file.remove()
         loop = asyncio.get_running_loop()
-        for listening, server in zip(self._sockets, self._servers, strict=True):
-            # Nothing may come between these two lines.
+        for listening, servers in zip(self._sockets, self._servers, strict=True):
+            # Nothing may come between these lines.
             last = list(waiting_connections(listening))
-            server.close()
+            for server in servers:
+                server.close()
             for connection in last:
                 connection.setblocking(False)  # noqa: FBT003 - the method's only argument
                 await loop.connect_accepted_socket(self._protocol, connection)

@@ -1,6 +1,7 @@
 """Plain requests are answered without a task, and nobody can tell: the same answers, order and ends."""
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -498,3 +499,31 @@ async def test_an_unknown_aiohttp_takes_the_complete_path(
             for _ in range(3):
                 writer.write(head(sidecar, token=token))
                 assert (await answer(reader)).startswith(OK)
+
+
+async def test_a_crowd_of_strangers_is_answered_and_lets_others_by(sidecar: SidecarUnderTest) -> None:
+    """Each of sixty gets its refusals in order; somebody proven who asks behind them all is not the last."""
+    token = sidecar.token()
+    await warm(sidecar, token)
+    stranger = f"GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+    order: list[str] = []
+
+    async def ask(
+        name: str, request: bytes, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    ) -> None:
+        connection[1].write(request)
+        assert (await answer(connection[0])).startswith(OK if name == "known" else b"HTTP/1.1 403 ")
+        order.append(name)
+
+    async with contextlib.AsyncExitStack() as stack:
+        strangers = [await stack.enter_async_context(connected(sidecar)) for _ in range(60)]
+        known = await stack.enter_async_context(connected(sidecar))
+        await ask("known", head(sidecar, token=token), known)
+        order.clear()
+        for _ in range(3):
+            asked = [ask("stranger", stranger, each) for each in strangers]
+            await asyncio.gather(*asked, ask("known", head(sidecar, token=token), known))
+
+    assert order.count("stranger") == 180
+    assert order.count("known") == 3
+    assert all(order[turn * 61 : turn * 61 + 60].count("known") == 1 for turn in range(3))
