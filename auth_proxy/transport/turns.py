@@ -1,8 +1,8 @@
 """Lets only a few of those who have proven nobody be answered in one turn of the loop.
 
 Somebody who sends bad tokens as fast as they are refused has a request ready in every turn; somebody
-who waits for an upstream has one in every other. Beside 64 connections of bad tokens, 64 good ones got 1,090
-answers a second; with eight places in a turn they get 3,600, and four places are no better. Who proved somebody
+who waits for an upstream has one in every other. Beside 64 connections of bad tokens 64 good ones got 1,090
+answers a second; with eight places in a turn they get 3,600 (four are no better). Who proved somebody
 with the request before waits for nobody here.
 """
 
