@@ -81,7 +81,7 @@ mutate: $(INSTALLED) ## Break one package a thousand times and list what its tes
 DECISIONS := service_kit/identity/*,service_kit/base64url.py,service_kit/strict_json.py,$(\
   )auth_proxy/access/*,auth_proxy/pipeline/*,auth_proxy/roster/*,auth_proxy/routes.py,auth_proxy/route_file.py,$(\
   )auth_proxy/destinations.py,auth_proxy/refusals.py,auth_proxy/refusal_rendering.py,auth_proxy/header_names.py,$(\
-  )auth_proxy/forwarding.py,auth_proxy/decision_log.py,auth_proxy/gate.py,auth_proxy/key_ring.py,$(\
+  )auth_proxy/forwarding.py,auth_proxy/decision_log.py,auth_proxy/gate.py,auth_proxy/plan.py,auth_proxy/case.py,auth_proxy/head_shape.py,auth_proxy/route_tree.py,auth_proxy/refusal_bytes.py,auth_proxy/key_ring.py,$(\
   )auth_proxy/watched.py,auth_proxy/boot_exchange.py,auth_proxy/settings.py,auth_proxy/refusal_answers.py,$(\
   )auth_proxy/forward_auth/*,auth_proxy/composition/forward_auth.py
 

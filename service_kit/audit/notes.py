@@ -80,6 +80,8 @@ def proven(note: str, origin: str, keys: Mapping[str, Ed25519PublicKey]) -> Sign
     if found is None or not origin == found["origin"] == found["name"]:
         raise NoteRejectedError("not a checkpoint of that origin")
     raw = base64.b64decode(found["signature"])
+    if base64.b64encode(raw).decode() != found["signature"]:  # bits behind the last byte belong to nobody
+        raise NoteRejectedError("a signature in a second spelling")
     kid = _signer(found["body"].encode(), raw, origin, keys.items())
     try:
         at = datetime.strptime(found["at"], _TIME).replace(tzinfo=UTC)

@@ -6,12 +6,16 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from auth_proxy.gate import Gate
+from auth_proxy.pipeline.exchange import RawRequest
 from auth_proxy.transport import client_connection, quick_path
+from auth_proxy.transport.transfer import Transfer
 from deploy.demo.issuer import SigningKey
 from service_kit.identity.model import Role
 from tests.fakes.admin_service import operator
@@ -527,3 +531,41 @@ async def test_a_crowd_of_strangers_is_answered_and_lets_others_by(sidecar: Side
     assert order.count("stranger") == 180
     assert order.count("known") == 3
     assert all(order[turn * 61 : turn * 61 + 60].count("known") == 1 for turn in range(3))
+
+
+async def test_a_stranger_of_http_1_0_may_ask_again(sidecar: SidecarUnderTest) -> None:
+    """RFC 9112 appendix C.2.2: who asks for it is told that the connection goes on, after a refusal too."""
+    request = f"GET /x HTTP/1.0\r\nHost: {HOST}\r\nConnection: keep-alive\r\n\r\n".encode()
+    async with connected(sidecar) as (reader, writer):
+        for _ in range(2):
+            writer.write(request)
+            assert b"\r\nConnection: keep-alive\r\n" in await answer(reader)
+
+
+@dataclass
+class Client:
+    """A connection as the gate sees it."""
+
+    is_held_back: bool = False
+    is_leaving: bool = False
+    transport: asyncio.Transport | None = None
+    transfer: Transfer | None = None
+    over: list[tuple[bool, bool]] = field(default_factory=list)
+
+    def exchange_is_over(self, *, keeps_alive: bool, is_proven: bool) -> None:
+        self.over.append((keeps_alive, is_proven))
+
+
+async def test_who_has_left_is_sent_nothing(sidecar: SidecarUnderTest) -> None:
+    """A refusal of somebody who left meanwhile is written down, and the exchange is over."""
+    gate = sidecar.sidecar.gate.request_handler
+    assert isinstance(gate, Gate)
+    raw = RawRequest("GET", "/x", (1, 1), ((b"Host", HOST.encode()),), "127.0.0.1")
+    gone, deaf = Client(), Client(is_held_back=True)
+
+    assert gate.answer_at_once(raw, gone, True)
+    assert gone.over == [(True, False)]
+    assert not gate.answer_at_once(raw, deaf, True)
+    assert deaf.over == []
+    assert gate.in_flight == 0
+    assert sidecar.refusals("token_missing") == 1

@@ -70,3 +70,11 @@ def test_whatever_is_sent_the_answer_is_an_address(connecting: str, chain: str) 
     found = client(Cf_Connecting_Ip=connecting, X_Forwarded_For=chain)
 
     assert str(ipaddress.ip_address(found)) == found
+
+
+def test_a_chain_too_long_to_be_remembered_is_read_all_the_same() -> None:
+    """The last address that no proxy of ours added counts, however long the chain is."""
+    chain = ", ".join(["198.51.100.7"] * 40 + ["203.0.113.9"])
+    trusted = (ipaddress.ip_network("127.0.0.1/32"),)
+
+    assert client_address((("X-Forwarded-For", chain),), "127.0.0.1", trusted) == "203.0.113.9"
