@@ -24,7 +24,7 @@ KNOWN = Person.with_email("known@example.com")
 STRANGER = Person.with_email("stranger@example.com")
 SNIPPET = ROOT / "docs" / "snippets" / "access-sso.mjs"
 PAGE = """<!doctype html>
-<html lang="en"><title>Orders</title><link rel="icon" href="data:,"><h1>Orders</h1>
+<html lang="en"><meta charset="utf-8"><title>Orders</title><link rel="icon" href="data:,"><h1>Orders</h1>
 <p id="who">…</p><p id="later">…</p><button>Load</button>
 <script type="module">
 import { signedIn } from "/access-sso.mjs";
@@ -77,7 +77,7 @@ def roster_of(who: Person, *, active: bool = True) -> str:
 
 def make_frontend(site: Path) -> Path:
     site.mkdir()
-    (site / "index.html").write_text(PAGE)
+    (site / "index.html").write_text(PAGE, encoding="utf-8")
     (site / "orders.json").write_text('{"code": "fine"}')
     (site / "access-sso.mjs").write_bytes(SNIPPET.read_bytes())
     return site
