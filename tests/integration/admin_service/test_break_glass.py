@@ -298,7 +298,9 @@ def test_the_page_tells_the_command(
 ) -> None:
     """docs/commands.md has every option and every way, and its example is what the command prints."""
     page = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
-    ((told, output),) = re.findall(r"```console\n\$ admin-service (break-glass [^\n]+)\n(.*?)```", page, re.DOTALL)
+    ((told, output),) = re.findall(
+        r"```console\n\$ admin-service (break-glass [^\n]+)\n(.*?)```", page, re.DOTALL
+    )
     monkeypatch.setenv("ADMIN_DATABASE_URL", sqlite_url)
     with pytest.raises(SystemExit):
         main(["break-glass", "--help"])
