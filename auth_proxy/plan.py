@@ -1,9 +1,6 @@
 """What a configuration makes of requests: the steps that decide them, and where granted ones lead."""
 
 from dataclasses import dataclass
-from typing import Protocol
-
-from aiohttp import web
 
 from auth_proxy.pipeline.admit import AdmitPolicy, admit
 from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
@@ -13,31 +10,7 @@ from auth_proxy.pipeline.identify import identify
 from auth_proxy.pipeline.screen import ScreenPolicy, screen
 from auth_proxy.pipeline.vouch import Voucher
 from auth_proxy.refusals import Reason, Refusal
-from auth_proxy.transport.relay import AnsweringClient
-from auth_proxy.transport.transfer import Done
-
-
-class Forwarder(Protocol):
-    """The way from a signed grant to an answer."""
-
-    async def forward(
-        self, signed: SignedGrant, request: web.BaseRequest, request_id: str
-    ) -> web.StreamResponse:
-        """The answer, already sent. Raises Refusal while nothing has been sent yet."""
-        ...
-
-    def carry(
-        self,
-        signed: SignedGrant,
-        client: AnsweringClient,
-        request_id: str,
-        *,
-        keeps_alive: bool,
-        speaks_1_1: bool,
-        done: Done,
-    ) -> bool:
-        """Begin to answer without a task; False where the way needs one, and then nothing was done."""
-        ...
+from auth_proxy.transport.dispatch import Carrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +55,4 @@ class Plan:
     """What a configuration makes of requests: how they are decided, and where they lead."""
 
     pipeline: Pipeline
-    forwarder: Forwarder
+    forwarder: Carrier
