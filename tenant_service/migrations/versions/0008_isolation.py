@@ -1,0 +1,13 @@
+"""PostgreSQL roles, grants and row-level security.
+
+Revision ID: 0008
+"""
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
