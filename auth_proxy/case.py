@@ -32,6 +32,7 @@ class Case:
     refusal: Refusal | None = None
     is_abandoned: bool = False
     """The client left, and was neither let through nor refused."""
+    _values: dict[bytes, bytes] | None = None
 
     @property
     def request_id(self) -> str:
@@ -48,12 +49,14 @@ class Case:
 
     def header(self, wanted: bytes) -> str:
         """A header of the client's request, by its lower-case name; empty when it is missing."""
-        if self.about is not None:
-            size = len(wanted)
-            for name, value in self.about.headers:
-                if len(name) == size and name.lower() == wanted:
-                    return value.decode("latin-1")
-        return ""
+        return self._first_values().get(wanted, b"").decode("latin-1")
+
+    def _first_values(self) -> dict[bytes, bytes]:
+        """The first value of each name; made once, as a refusal reads four of them."""
+        if self._values is None:
+            headers = self.about.headers if self.about is not None else ()
+            self._values = {name.lower(): value for name, value in reversed(headers)}
+        return self._values
 
     def decision(self, *, status: int, seconds: float) -> Decision:
         grant = None if self.signed is None else self.signed.grant

@@ -200,7 +200,9 @@ async def _forward(
 
 def _refusal_of(error: Exception, request_id: str) -> Refusal:
     if isinstance(error, Refusal):
-        return error
+        # Its frames hold the case that will hold the refusal: a ring that only the collector would undo, and
+        # a flood of refusals would pay for that with a tenth of its time.
+        return error.with_traceback(None)
     _log.error("gate_failed", request_id=request_id, exc_info=error)
     return Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
 

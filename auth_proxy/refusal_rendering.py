@@ -4,8 +4,9 @@ A program never gets a redirect; a person without enrollment is sent to `/enroll
 request but its id is repeated.
 """
 
+import base64
+import hashlib
 import json
-import secrets
 from dataclasses import dataclass
 from html import escape
 from string import Template
@@ -26,14 +27,7 @@ _EXPLANATION: Final = "/"
 """Where a person's browser is told why: any page of a refused host is the page of the refusal."""
 _MET_BY_NAVIGATION: Final = frozenset({403, 429, 503})
 
-_PAGE: Final = Template(
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$error · $status</title>
-<style nonce="$nonce">
+_STYLE: Final = """
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
 body{margin:0;min-block-size:100vh;display:grid;place-items:center;
 background:light-dark(#f6f7f9,#0f1115);color:light-dark(#1a1d23,#e8eaed)}
@@ -46,7 +40,21 @@ dd{margin:0 0 .5rem;overflow-wrap:anywhere}
 code{font-family:ui-monospace,monospace;user-select:all}
 a{color:light-dark(#2347c5,#9db4ff)}
 a:focus-visible{outline:2px solid currentColor;outline-offset:3px}
-</style>
+"""
+# By its hash, not by a nonce: all pages of a reason differ in nothing but the request id.
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+_PAGE: Final = Template(
+    """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$error · $status</title>
+<style>$style</style>
 </head>
 <body>
 <main>
@@ -109,7 +117,6 @@ def _fallback(refusal: Refusal, reader: Reader) -> str:
 
 def _page(refusal: Refusal, request_id: str, headers: dict[str, str]) -> web.Response:
     answer = refusal.answer
-    nonce = secrets.token_urlsafe(16)
     html = _PAGE.substitute(
         status=answer.status,
         code=escape(answer.code),
@@ -117,13 +124,12 @@ def _page(refusal: Refusal, request_id: str, headers: dict[str, str]) -> web.Res
         why=escape(answer.why),
         fix=escape(answer.fix),
         request_id=escape(request_id),
-        nonce=nonce,
+        style=_STYLE,
         # Without a proven person there may be nothing to sign out of, but the link never hurts.
         actions=_SIGN_OUT,
     )
-    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
     security = {
-        "Content-Security-Policy": policy,
+        "Content-Security-Policy": _POLICY,
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",

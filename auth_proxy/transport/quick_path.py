@@ -108,14 +108,18 @@ class QuickConnection(ClientConnection):
             self._hold(data)
         elif in_body or not self._is_alone(data):
             super().data_received(data)
-        elif self._is_proven or self._has_place or self._clients.turns.has_place():
+        elif self._is_proven:
+            self._clients.turns.serve_proven()
+            self._clients.wakes(self)
+            self._read_alone(data)
+        elif self._has_place or self._clients.turns.has_place(is_new=not self._request_count):
             self._has_place = False
             self._clients.wakes(self)
             self._read_alone(data)
         else:
             self._clients.wakes(self)
             self._hold(data)
-            self._clients.turns.wait(self._take_held_in_turn)
+            self._clients.turns.wait(self._take_held_in_turn, is_new=not self._request_count)
 
     def _take_held_in_turn(self) -> None:
         self._has_place = True

@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import pytest
+
 from auth_proxy.transport.turns import Turns
 
 
@@ -51,3 +53,32 @@ async def test_one_that_fails_costs_no_other_its_turn() -> None:
         await asyncio.sleep(0)
 
     assert (called, told) == ([0, 1, 2, 3], ["told"])
+
+
+async def test_a_newcomer_does_not_stand_behind_those_who_were_refused() -> None:
+    """R-003's flood of bad tokens costs a person's first request no turn."""
+    turns, called = Turns(2), list[str]()
+    for _ in range(20):
+        turns.wait(partial(called.append, "refused"))
+    turns.wait(partial(called.append, "new"), is_new=True)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert "new" in called
+    assert len(called) <= 3
+    assert not turns.has_place()
+    assert turns.has_place(is_new=True)
+
+
+@pytest.mark.parametrize("proven, places", [(0, 8), (3, 1), (4, 1), (8, 2), (1000, 8)])
+async def test_the_refused_have_places_beside_the_proven(proven: int, places: int) -> None:
+    """The more proven requests a turn answers, the more refused ones it takes; never none, never over the most."""
+    turns, called = Turns(8), list[int]()
+    for number in range(30):
+        turns.wait(partial(called.append, number))
+    for _ in range(proven):
+        turns.serve_proven()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert called == list(range(places))
