@@ -73,14 +73,23 @@ class WriteSession(ReadSession):
 class Database:
     """A service's own database. Nothing else in the house opens a connection."""
 
-    def __init__(self, write: AsyncEngine, read: AsyncEngine) -> None:
+    def __init__(self, write: AsyncEngine, read: AsyncEngine, role: str | None = None) -> None:
         self._write = write
         self._read = read
+        self._role = role
 
     @classmethod
     def open(cls, url: str) -> "Database":
         """Prepare engines for a URL; no connection is made yet. Raises DatabaseUrlError."""
         return cls(*open_engines(parse_database_url(url)))
+
+    def acting_as(self, role: str) -> "Database":
+        """The same database, whose transactions have no more rights than this role of PostgreSQL.
+
+        The right ends with the transaction, so that a pooled connection carries nothing on. SQLite knows
+        no roles. A role that does not exist, or that we may not take, refuses every transaction.
+        """
+        return Database(self._write, self._read, role)
 
     @property
     def write_engine(self) -> AsyncEngine:
@@ -98,6 +107,7 @@ class Database:
             async with _begun(self._read) as connection:
                 if self.dialect == "postgresql":
                     await connection.execute(text("SET TRANSACTION READ ONLY"))
+                await self._take_role(connection)
                 yield ReadSession(connection)
 
     @asynccontextmanager
@@ -108,9 +118,15 @@ class Database:
         """
         with _translated():
             async with _begun(self._write) as connection:
+                await self._take_role(connection)
                 session = WriteSession(connection)
                 yield session
             session.run_after_commit()
+
+    async def _take_role(self, connection: AsyncConnection) -> None:
+        if self._role is not None and self.dialect == "postgresql":
+            name = connection.dialect.identifier_preparer.quote_identifier(self._role)
+            await connection.execute(text(f"SET LOCAL ROLE {name}"))
 
     async def ping(self) -> None:
         """Prove that the database answers, for readiness. Raises UnavailableError."""
