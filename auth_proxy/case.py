@@ -18,6 +18,8 @@ from auth_proxy.routes import BOOT_EXCHANGE
 
 _RAY: Final = re.compile(r"[0-9a-f]{16}(-[A-Z]{3})?")
 _NOTHING: Final = "-"
+_READERS_NAMES: Final = (b"accept", b"sec-fetch-mode", b"x-requested-with")
+_READERS_NAME_LENGTHS: Final = frozenset(len(name) for name in _READERS_NAMES)
 
 
 @dataclass(slots=True)
@@ -32,7 +34,6 @@ class Case:
     refusal: Refusal | None = None
     is_abandoned: bool = False
     """The client left, and was neither let through nor refused."""
-    _values: dict[bytes, bytes] | None = None
 
     @property
     def request_id(self) -> str:
@@ -49,14 +50,12 @@ class Case:
 
     def header(self, wanted: bytes) -> str:
         """A header of the client's request, by its lower-case name; empty when it is missing."""
-        return self._first_values().get(wanted, b"").decode("latin-1")
-
-    def _first_values(self) -> dict[bytes, bytes]:
-        """The first value of each name; made once, as a refusal reads four of them."""
-        if self._values is None:
-            headers = self.about.headers if self.about is not None else ()
-            self._values = {name.lower(): value for name, value in reversed(headers)}
-        return self._values
+        if self.about is not None:
+            size = len(wanted)
+            for name, value in self.about.headers:
+                if len(name) == size and name.lower() == wanted:
+                    return value.decode("latin-1")
+        return ""
 
     def decision(self, *, status: int, seconds: float) -> Decision:
         grant = None if self.signed is None else self.signed.grant
@@ -103,8 +102,9 @@ class Case:
 
     def reader(self, *, can_enroll: bool) -> Reader:
         target = self.about.target if self.about else ""
-        page = prefers_page(
-            self.header(b"accept"), self.header(b"sec-fetch-mode"), self.header(b"x-requested-with")
-        )
+        # One look for all three: a flood of refusals comes through here.
+        headers = reversed(self.about.headers) if self.about else ()
+        first = {name.lower(): value for name, value in headers if len(name) in _READERS_NAME_LENGTHS}
+        page = prefers_page(*(first.get(name, b"").decode("latin-1") for name in _READERS_NAMES))
         boots = target.partition("?")[0] == BOOT_EXCHANGE
         return Reader(wants_page=page, navigates=page, boots=boots, can_enroll=can_enroll)

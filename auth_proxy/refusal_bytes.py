@@ -1,8 +1,8 @@
 """A refusal as the bytes of its answer, for a client that is answered without a response object.
 
 What is said is `refusal_rendering`'s alone; this module only writes it down. For speed the answers that
-differ in nothing but their request id are rendered once per reason and kind of reader: 26 → 3 µs for JSON
-and 42 → 3 for a page, because a flood of bad requests must cost less than good ones (performance.md section 5).
+differ in nothing but their request id are rendered once per reason and kind of reader: 26 → 3 µs for JSON,
+42 → 3 for a page, because a flood of bad requests must cost less than good ones (performance.md section 5).
 """
 
 from functools import lru_cache
