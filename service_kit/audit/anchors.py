@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Table, Text, and_, bindparam, func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
+from service_kit.audit.alarm import Alarm, broken_entry
+from service_kit.audit.events import SYSTEM, AuditEntry
 from service_kit.audit.notes import (
     Checkpoint,
     SignedCheckpoint,
@@ -21,7 +23,10 @@ from service_kit.audit.notes import (
     proven,
     sign,
 )
+from service_kit.audit.own_events import WITNESSED
+from service_kit.audit.recorder import AuditRecorder
 from service_kit.audit.tables import AuditTables
+from service_kit.audit.verifying import Break, Differs
 from service_kit.clock import Clock
 from service_kit.db.columns import UtcDateTime
 from service_kit.db.session import Database, ReadSession, WriteSession
@@ -103,9 +108,12 @@ class Checkpoints:
         service: str,
         keys: tuple[SigningKey, ...],
         clock: Clock,
+        *,
+        alarm: Alarm,
     ) -> None:
         self._database = database
         self._tables = tables
+        self._alarm = alarm
         self._keys = keys
         self._clock = clock
         self.origin = origin_of(service)
@@ -141,19 +149,53 @@ class Checkpoints:
         return await session.rows(query.order_by(heads.c.chain).limit(PAGE))
 
     async def _sign(self, head: Mapping[Any, Any], *, at_once: bool) -> bool:
-        now = self._clock.now()
         async with self._database.read() as session:
             before = await self.table.newest(session, head["chain"])
-            if before is not None and not _due(head["seq"], before, now, at_once=at_once):
+            if not await self._is_due(session, head, before, at_once=at_once):
                 return False
             follows = before is None or await self._still_stands(session, before)
-        if not follows:
+        if before is not None and not follows:
             # A signature over a rewritten chain would help whoever rewrote it.
-            _log.critical("audit_chain_broken", chain=head["chain"], seq=head["seq"])
+            await self._alarm.tell([Break(head["chain"], before["seq"], "", Differs.CHECKPOINT)])
             return False
-        checkpoint = Checkpoint(self.origin, head["chain"], head["seq"], head["hash"], now)
+        checkpoint = Checkpoint(self.origin, head["chain"], head["seq"], head["hash"], self._clock.now())
         async with self._database.write() as session:
             return await self.table.keep(session, sign(checkpoint, self._keys[-1]))
+
+    async def _is_due(
+        self,
+        session: ReadSession,
+        head: Mapping[Any, Any],
+        before: Mapping[Any, Any] | None,
+        *,
+        at_once: bool,
+    ) -> bool:
+        signed = int(before["seq"]) if before is not None else 0
+        moved = int(head["seq"]) - signed
+        if moved <= 0:
+            return False
+        if at_once or moved >= ROWS_BETWEEN:
+            return True
+        late = before is None or self._clock.now() - before["at"] >= TIME_BETWEEN
+        return late and await self._says_more(session, head["chain"], signed)
+
+    async def _says_more(self, session: ReadSession, chain: str, after: int) -> bool:
+        """Whether anything happened since, apart from witnessing: else two idle services would sign and
+        witness each other's witnessing for ever.
+        """
+        events = self._tables.events.c
+        query = select(events.id).where(
+            events.chain == chain, events.chain_seq > after, events.event != WITNESSED.name
+        )
+        return await session.first(query.limit(1)) is not None
+
+    async def unsigned(self) -> int:
+        """How many rows no checkpoint covers yet."""
+        heads, own = self._tables.heads, self._tables.checkpoints
+        signed = select(func.max(own.c.seq)).where(own.c.chain == heads.c.chain).scalar_subquery()
+        async with self._database.read() as session:
+            query = select(func.sum(heads.c.seq - func.coalesce(signed, 0)))
+            return int(await session.scalar(query) or 0)
 
     async def _still_stands(self, session: ReadSession, before: Mapping[Any, Any]) -> bool:
         events = self._tables.events.c
@@ -171,10 +213,13 @@ class Witnesses:
         service: str,
         keys: Mapping[str, Ed25519PublicKey],
         clock: Clock,
+        *,
+        recorder: AuditRecorder,
     ) -> None:
         self._database = database
         self._keys = keys
         self._clock = clock
+        self._recorder = recorder
         self._origin = origin_of(service)
         self.table = AnchorTable(tables.witnesses)
 
@@ -187,24 +232,35 @@ class Witnesses:
             return await self.table.newest_at(session)
 
     async def keep(self, found: Sequence[SignedCheckpoint]) -> int:
-        """Keep proven checkpoints, also ones that contradict an earlier one: both are evidence."""
-        kept = 0
+        """Keep proven checkpoints, also ones that contradict an earlier one: both are evidence.
+
+        The audit log of this service tells of chains that have grown, in one row, and of contradictions.
+        """
+        kept, grown = 0, []
         async with self._database.write() as session:
             for signed in found:
                 before = await self.table.newest(session, signed.checkpoint.chain)
+                if not await self.table.keep(session, signed, received_at=self._clock.now()):
+                    continue
+                kept += 1
                 if _contradicts(signed.checkpoint, before):
-                    _log.critical(
-                        "audit_witness_contradicts", chain=signed.checkpoint.chain, seq=signed.checkpoint.seq
-                    )
-                kept += await self.table.keep(session, signed, received_at=self._clock.now())
+                    await self._contradiction(session, signed.checkpoint)
+                elif before is None or signed.checkpoint.seq > before["seq"]:
+                    grown.append(signed.checkpoint)
+            if grown:
+                await self._recorder.record(session, self._witnessed(grown))
         return kept
 
+    def _witnessed(self, grown: Sequence[Checkpoint]) -> AuditEntry:
+        places = [
+            {"chain": one.chain, "size": one.seq, "hash": one.hash, "at": one.at.isoformat()} for one in grown
+        ]
+        return AuditEntry(WITNESSED, SYSTEM, self._origin, details={"checkpoints": places})
 
-def _due(seq: int, before: Mapping[Any, Any], now: datetime, *, at_once: bool) -> bool:
-    moved = seq - int(before["seq"])
-    if moved <= 0:
-        return False
-    return at_once or moved >= ROWS_BETWEEN or bool(now - before["at"] >= TIME_BETWEEN)
+    async def _contradiction(self, session: WriteSession, found: Checkpoint) -> None:
+        _log.critical("audit_witness_contradicts", chain=found.chain, seq=found.seq)
+        entry = broken_entry(Break(found.chain, found.seq, "", Differs.WITNESS), self._origin)
+        await self._recorder.record(session, entry)
 
 
 def _contradicts(checkpoint: Checkpoint, before: Mapping[Any, Any] | None) -> bool:

@@ -1,4 +1,4 @@
-"""The beat beside a service: signs the heads that are due, and fetches the other service's checkpoints.
+"""The beat beside a service: signs heads that are due, fetches the other's checkpoints, verifies a piece.
 
 It runs for itself: no request waits for it, and when the database or the other service is away it tries again
 at the next beat.
@@ -9,8 +9,10 @@ import contextlib
 from datetime import datetime, timedelta
 from typing import Final
 
+from service_kit.audit.alarm import AuditMetrics
 from service_kit.audit.anchors import PAGE, After, Checkpoints, Witnesses
 from service_kit.audit.notes import NoteRejectedError, SignedCheckpoint
+from service_kit.audit.patrol import Patrol
 from service_kit.audit.peer import CHECKPOINTS, Peer
 from service_kit.errors import UnavailableError
 from service_kit.telemetry.logging import get_logger
@@ -26,8 +28,17 @@ _log = get_logger(__name__)
 class AuditBeat:
     """One task that ends with the service."""
 
-    def __init__(self, checkpoints: Checkpoints, witnesses: Witnesses | None, peer: Peer | None) -> None:
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        witnesses: Witnesses | None,
+        peer: Peer | None,
+        patrol: Patrol,
+        metrics: AuditMetrics,
+    ) -> None:
         self._checkpoints = checkpoints
+        self._patrol = patrol
+        self._metrics = metrics
         self._witnesses = witnesses
         self._peer = peer
         self._task: asyncio.Task[None] | None = None
@@ -45,8 +56,16 @@ class AuditBeat:
         """One beat. It never raises for what may be well again at the next one."""
         try:
             await self._checkpoints.sign_due()
+            self._metrics.unsigned.set(await self._checkpoints.unsigned())
         except UnavailableError:
             _log.warning("audit_checkpoint_delayed")
+        await self._fetch()
+        try:
+            await self._patrol.turn()
+        except UnavailableError:
+            _log.warning("audit_verification_delayed")
+
+    async def _fetch(self) -> None:
         if self._witnesses is None or self._peer is None:
             return
         try:
@@ -63,11 +82,17 @@ class AuditBeat:
             await asyncio.sleep(SECONDS)
 
     async def _witness(self, witnesses: Witnesses, peer: Peer) -> None:
-        after = _overlapping(await witnesses.newest_at())
+        newest = await witnesses.newest_at()
+        after = _overlapping(newest)
         for _ in range(_MOST_PAGES):
             notes = await peer.notes(CHECKPOINTS, after)
             found = [signed for note in notes if (signed := _proven(witnesses, note)) is not None]
             await witnesses.keep(found)
+            newest = max(
+                [*([newest] if newest else []), *(signed.checkpoint.at for signed in found)], default=None
+            )
+            if newest is not None:
+                self._metrics.witnessed_at.set(newest.timestamp())
             if len(notes) < PAGE or not found:
                 return
             last = found[-1].checkpoint

@@ -7,7 +7,7 @@ can be given its own verifiable log without another tenant's rows.
 import hashlib
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
@@ -52,6 +52,11 @@ def row_hash(prev_hash: str, row: Mapping[str, Any]) -> str:
 def pii_commitment(salt: str, pii: Mapping[str, Any]) -> str:
     """What the chain keeps of personal data: useless without the salt, which is erased with the data."""
     return hashlib.sha256(salt.encode() + canonical_json(pii)).hexdigest()
+
+
+def digest_of(event_ids: Iterable[str]) -> str:
+    """What the audit row of an erasure says of the rows that it erased, without naming them."""
+    return hashlib.sha256("\n".join(sorted(event_ids)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _plain(value: Any) -> Any:

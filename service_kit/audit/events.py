@@ -83,8 +83,23 @@ SYSTEM: Actor = Actor(ActorType.SYSTEM, "system")
 
 
 @dataclass(frozen=True, slots=True)
+class Predicate:
+    """What a search over all tenants asked, without a single value of it (R-124)."""
+
+    digest: str
+    """Keyed: a plain hash of an address could be guessed."""
+    shape: str
+    row_count: int
+    page_no: int
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One thing that happened. `details_pii` holds what must stay erasable: names, addresses."""
+    """One thing that happened. `details_pii` holds what must stay erasable: names, addresses.
+
+    `pair_id` links this entry's rows to those of other entries of the same action. Only a CRITICAL
+    event can have a `predicate`.
+    """
 
     event: EventType
     actor: Actor
@@ -98,3 +113,5 @@ class AuditEntry:
     ticket_ref: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
     details_pii: Mapping[str, Any] = field(default_factory=dict)
+    pair_id: str | None = None
+    predicate: Predicate | None = None

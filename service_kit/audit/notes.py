@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from service_kit.identity.keys import SigningKey
 
-_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""As in the note, and as SQLite keeps it."""
 _CHAIN: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 _NOTE: Final = re.compile(
     r"(?P<body>(?P<origin>sallyport/[a-z_]{1,32})/(?P<chain>[A-Za-z0-9_]{1,64})\n"
@@ -45,7 +46,7 @@ class Checkpoint:
 
     def body(self) -> str:
         root = base64.b64encode(bytes.fromhex(self.hash)).decode()
-        return f"{self.origin}/{self.chain}\n{self.seq}\n{root}\ntime {self.at.astimezone(UTC):{_TIME}}\n"
+        return f"{self.origin}/{self.chain}\n{self.seq}\n{root}\ntime {self.at.astimezone(UTC):{TIME}}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def proven(note: str, origin: str, keys: Mapping[str, Ed25519PublicKey]) -> Sign
         raise NoteRejectedError("a signature in a second spelling")
     kid = _signer(found["body"].encode(), raw, origin, keys.items())
     try:
-        at = datetime.strptime(found["at"], _TIME).replace(tzinfo=UTC)
+        at = datetime.strptime(found["at"], TIME).replace(tzinfo=UTC)
     except ValueError:
         raise NoteRejectedError("no time") from None
     digest = base64.b64decode(found["hash"]).hex()

@@ -4,18 +4,19 @@ A chain that was rewritten as a whole is whole in itself; a checkpoint that was 
 hash. Somebody who removed the checkpoints too has not reached the ones that the other service kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import BigInteger, Text, bindparam, select, tuple_
 
 from service_kit.audit.anchors import PAGE, After
-from service_kit.audit.notes import Checkpoint, NoteRejectedError, SignedCheckpoint, origin_of, proven
+from service_kit.audit.notes import TIME, Checkpoint, NoteRejectedError, SignedCheckpoint, origin_of, proven
 from service_kit.audit.peer import WITNESSES, Peer
+from service_kit.audit.stored import as_text, raw_value
 from service_kit.audit.tables import AuditTables
 from service_kit.audit.verifying import (
     Break,
@@ -69,6 +70,13 @@ class Proof:
         return not self.breaks
 
 
+OnProof = Callable[[Stretch, Proof], Awaitable[None]]
+"""Told of every proof, for alarms and metrics; the commands on the host have none, because they only read."""
+
+
+_TEXTS: Final = ("chain", "hash", "at", "key_id", "note")
+
+
 class _Held:
     """Signed checkpoints held against the stored rows, one page after the other."""
 
@@ -113,24 +121,38 @@ class AuditProver:
         service: str,
         keys: PublicKeys,
         peer: Peer | None,
+        *,
+        on_proof: OnProof | None = None,
     ) -> None:
         self._database = database
         self._tables = tables
         self._origin = origin_of(service)
         self._keys = keys
         self._peer = peer
+        self._on_proof = on_proof
 
     async def prove(self, wanted: Stretch | None = None, on_progress: OnProgress = silent) -> Proof:
         """Everything, or one chain. Raises UnavailableError when the own database does not answer."""
         wanted = wanted or Stretch()
         verified = await ChainVerifier(self._database, self._tables).verify(wanted, on_progress)
+        own, theirs, witness = await self._anchors(wanted)
+        breaks = (*verified.breaks, *own.breaks, *theirs.breaks)
+        proof = Proof(verified, own.result(), witness, breaks)
+        if self._on_proof is not None:
+            await self._on_proof(wanted, proof)
+        return proof
+
+    async def anchor_breaks(self) -> tuple[Break, ...]:
+        """Only what was signed, held against the rows: quick, and nothing is read of the rows between."""
+        own, theirs, _ = await self._anchors(Stretch())
+        return (*own.breaks, *theirs.breaks)
+
+    async def _anchors(self, wanted: Stretch) -> tuple[_Held, _Held, Anchored]:
         keys = self._keys()
         own = _Held(wanted.chain, Differs.CHECKPOINT, keys)
         await self._checkpoints(own)
         theirs = _Held(wanted.chain, Differs.WITNESS, keys)
-        witness = await self._witness(theirs)
-        breaks = (*verified.breaks, *own.breaks, *theirs.breaks)
-        return Proof(verified, own.result(), witness, breaks)
+        return own, theirs, await self._witness(theirs)
 
     async def _checkpoints(self, held: _Held) -> None:
         place: tuple[str, int, str] | None = None
@@ -148,19 +170,24 @@ class AuditProver:
     ) -> Sequence[Mapping[Any, Any]]:
         columns = self._tables.checkpoints.c
         key = (columns.chain, columns.seq, columns.hash)
-        query = select(*key, columns.note).order_by(*key).limit(PAGE)
+        raw = [raw_value(one, session.dialect).label(one.name) for one in columns]
+        query = select(*raw).order_by(*key).limit(PAGE)
         if place is not None:
             edge = [bindparam(None, place[0], type_=Text()), bindparam(None, place[1], type_=BigInteger())]
             query = query.where(tuple_(*key) > tuple_(*edge, bindparam(None, place[2], type_=Text())))
-        return await session.rows(query)
+        rows = await session.rows(query)
+        return [{**row, **{name: as_text(row[name]) for name in _TEXTS}} for row in rows]
 
     def _own(self, row: Mapping[Any, Any], held: _Held) -> Checkpoint | None:
         try:
-            found = proven(row["note"], self._origin, held.keys).checkpoint
+            note = row["note"]
+            signed = proven(note, self._origin, held.keys)
         except NoteRejectedError:
             held.reject(row["chain"], row["seq"])
             return None
-        if (found.chain, found.seq, found.hash) != (row["chain"], row["seq"], row["hash"]):
+        found = signed.checkpoint
+        said = (found.chain, found.hash, f"{found.at:{TIME}}", signed.key_id, note, found.seq)
+        if said != tuple(row[name] for name in (*_TEXTS, "seq")):
             held.reject(row["chain"], row["seq"])
         return found
 

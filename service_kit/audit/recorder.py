@@ -16,7 +16,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from service_kit.audit.chain import GENESIS, GLOBAL_CHAIN, pii_commitment, row_hash, stored_form
 from service_kit.audit.events import AuditEntry, AuditScope, Visibility
-from service_kit.audit.tables import AuditTables
+from service_kit.audit.failing import recording
+from service_kit.audit.tables import AuditTables, shelf_of
 from service_kit.clock import Clock
 from service_kit.db.session import WriteSession
 from service_kit.ids import IdFactory
@@ -34,14 +35,18 @@ class AuditRecorder:
         """Append the row, or the pair of rows, of an event; their ids, the global one first.
 
         Call it last in the transaction: the chain heads stay locked until the commit.
-        Raises ValueError when an event that a tenant may read names no organization.
+        Raises ValueError when an event that a tenant may read names no organization, and
+        AuditWriteFailedError when the database refuses the row: then the transaction must end too.
         """
         scopes = _scopes(entry.event.visibility)
         if AuditScope.TENANT in scopes and entry.organization_id is None:
             raise ValueError(f"{entry.event.name} needs an organization")
-        pair_id = self._ids.new("pair") if len(scopes) > 1 else None
+        pair_id = entry.pair_id or (self._ids.new("pair") if len(scopes) > 1 else None)
         occurred_at = self._clock.now()
-        return tuple([await self._append(session, entry, scope, pair_id, occurred_at) for scope in scopes])
+        with recording(entry.event.name):
+            return tuple(
+                [await self._append(session, entry, scope, pair_id, occurred_at) for scope in scopes]
+            )
 
     async def _append(
         self,
@@ -67,19 +72,20 @@ class AuditRecorder:
         }
         row["hash"] = row_hash(prev_hash, row)
         await session.execute(insert(self._tables.events).values(**row))
-        await session.execute(insert(self._tables.pii).values(event_id=event_id, salt=salt, **pii))
+        copies = {"shelf": shelf_of(entry.event.name, scope.value), "occurred_at": occurred_at}
+        await session.execute(insert(self._tables.pii).values(event_id=event_id, salt=salt, **pii, **copies))
         await self._move_head(session, chain, seq + 1, row["hash"])
         return event_id
 
     async def _lock_head(self, session: WriteSession, chain: str) -> tuple[int, str]:
         heads = self._tables.heads
-        make = postgres_insert if session.dialect == "postgresql" else sqlite_insert
-        await session.execute(
-            make(heads)
-            .values(chain=chain, seq=0, hash=GENESIS)
-            .on_conflict_do_nothing(index_elements=["chain"])
-        )
-        head = await session.first(select(heads).where(heads.c.chain == chain).with_for_update())
+        query = select(heads).where(heads.c.chain == chain).with_for_update()
+        head = await session.first(query)
+        if head is None:
+            make = postgres_insert if session.dialect == "postgresql" else sqlite_insert
+            first = make(heads).values(chain=chain, seq=0, hash=GENESIS)
+            await session.execute(first.on_conflict_do_nothing(index_elements=["chain"]))
+            head = await session.first(query)
         if head is None:
             raise RuntimeError("the head of an audit chain vanished under its lock")
         return head["seq"], head["hash"]
@@ -111,6 +117,7 @@ def _pii(entry: AuditEntry) -> dict[str, Any]:
 
 def _content(entry: AuditEntry, scope: AuditScope) -> Mapping[str, Any]:
     tenant = scope is AuditScope.TENANT
+    predicate = entry.predicate
     target = entry.organization_id or entry.resource_id
     return {
         "scope": scope.value,
@@ -132,10 +139,10 @@ def _content(entry: AuditEntry, scope: AuditScope) -> Mapping[str, Any]:
         "justification_code": None,
         "reason": entry.reason,
         "ticket_ref": entry.ticket_ref,
-        "predicate_digest": None,
-        "predicate_shape": None,
-        "row_count": None,
-        "page_no": None,
+        "predicate_digest": predicate.digest if predicate else None,
+        "predicate_shape": predicate.shape if predicate else None,
+        "row_count": predicate.row_count if predicate else None,
+        "page_no": predicate.page_no if predicate else None,
         "details": dict(entry.details),
     }
 

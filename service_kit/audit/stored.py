@@ -19,6 +19,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Text,
+    and_,
     bindparam,
     cast,
     func,
@@ -28,12 +29,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
-from service_kit.audit.tables import AuditTables
+from service_kit.audit.guards import ERASED_EVENT
+from service_kit.audit.tables import AuditTables, shelf_of
 from service_kit.db.columns import JsonText, UtcDateTime
 from service_kit.db.session import ReadSession
 
 _TIME_FORMAT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 _PII: Final = "pii."
+_ERASURE: Final = "erasure_id"
+_COPIES: Final = ("shelf", "occurred_at")
+"""What `audit_pii` repeats of its row for an index."""
 _TWIN: Final = (
     "event",
     "event_version",
@@ -81,7 +86,7 @@ class StoredRows:
         found = []
         for table in (self._tables.events, self._tables.heads):
             name = table.c.chain
-            query = select(_raw(name, session.dialect)).order_by(name).limit(1)
+            query = select(raw_value(name, session.dialect)).order_by(name).limit(1)
             if after is not None:
                 query = query.where(name > _text(after, session.dialect))
             value = await session.scalar(query)
@@ -92,7 +97,7 @@ class StoredRows:
         heads = self._tables.heads
         wanted = heads.c.chain == _text(chain, session.dialect)
         row = await session.first(
-            select(heads.c.seq, _raw(heads.c.hash, session.dialect).label("h")).where(wanted)
+            select(heads.c.seq, raw_value(heads.c.hash, session.dialect).label("h")).where(wanted)
         )
         return ChainHead(row["seq"], as_text(row["h"])) if row is not None else None
 
@@ -120,7 +125,7 @@ class StoredRows:
     async def hash_at(self, session: ReadSession, chain: str, seq: int) -> str | None:
         """The stored hash of one row, or None where there is no row."""
         events = self._tables.events.c
-        query = select(_raw(events.hash, session.dialect)).where(
+        query = select(raw_value(events.hash, session.dialect)).where(
             events.chain == _text(chain, session.dialect), events.chain_seq == seq
         )
         value = await session.scalar(query)
@@ -129,7 +134,7 @@ class StoredRows:
     async def id_at(self, session: ReadSession, chain: str, seq: int) -> str:
         """The id of the row at a place, or nothing."""
         events = self._tables.events.c
-        query = select(_raw(events.id, session.dialect)).where(
+        query = select(raw_value(events.id, session.dialect)).where(
             events.chain == _text(chain, session.dialect), events.chain_seq == seq
         )
         return as_text(await session.scalar(query) or "")
@@ -151,7 +156,7 @@ class StoredRows:
         events = self._tables.events.c
         pairs = sorted({as_text(row["pair_id"]) for row in rows if row["pair_id"] is not None})
         names = ("pair_id", "scope", *_TWIN)
-        query = select(*(_raw(events[name], session.dialect).label(name) for name in names)).where(
+        query = select(*(raw_value(events[name], session.dialect).label(name) for name in names)).where(
             events.pair_id.in_([_text(pair, session.dialect) for pair in pairs])
         )
         found: dict[Any, list[Raw]] = {}
@@ -163,7 +168,7 @@ class StoredRows:
         """Personal data that belongs to no row: it was moved away from the row that it told of."""
         events, pii = self._tables.events, self._tables.pii
         joined = pii.outerjoin(events, events.c.id == pii.c.event_id)
-        query = select(_raw(pii.c.event_id, session.dialect)).select_from(joined)
+        query = select(raw_value(pii.c.event_id, session.dialect)).select_from(joined)
         value = await session.scalar(query.where(events.c.id.is_(None)).limit(1))
         return as_text(value) if value is not None else None
 
@@ -172,18 +177,56 @@ class StoredRows:
         return self._form.read(self._tables.events.c, raw, "", dialect)
 
     def pii(self, raw: Raw, dialect: str) -> dict[str, Any] | None:
-        """The personal data of a row, or None when it was erased. Raises UnreadableError."""
+        """The personal data of a row with its salt, or None when there is none. Raises UnreadableError."""
         if raw[_PII + "event_id"] is None:
             return None
         found = self._form.read(self._tables.pii.c, raw, _PII, dialect)
-        del found["event_id"]
-        return found if any(found.values()) else None
+        return {name: value for name, value in found.items() if name not in {"event_id", *_COPIES}}
+
+    def odd_copy(self, raw: Raw) -> str:
+        """The column of the personal data that repeats its row wrongly, or nothing."""
+        shelf = shelf_of(as_text(raw["event"]), as_text(raw["scope"]))
+        if as_text(raw[_PII + "shelf"]) != shelf:
+            return "shelf"
+        return "occurred_at" if raw[_PII + "occurred_at"] != raw["occurred_at"] else ""
+
+    def is_erased(self, raw: Raw) -> bool:
+        """Whether an erasure names the row."""
+        return raw[_ERASURE] is not None
+
+    async def next_erasure(self, session: ReadSession, after: str) -> Raw | None:
+        """The row that tells of the next erasure, in the order of their ids."""
+        events = self._tables.events.c
+        later = events.id > _text(after, session.dialect)
+        query = self._select(session.dialect).where(events.event == ERASED_EVENT, later)
+        return await session.first(query.order_by(events.id).limit(1))
+
+    async def erased_by(self, session: ReadSession, erasure_id: str) -> Sequence[str]:
+        """The rows that an erasure names: some thousand at most."""
+        erasures = self._tables.erasures.c
+        query = select(raw_value(erasures.event_id, session.dialect).label("id")).where(
+            erasures.erasure_id == _text(erasure_id, session.dialect)
+        )
+        return [as_text(row["id"]) for row in await session.rows(query)]
+
+    async def untold_erasure(self, session: ReadSession) -> str | None:
+        """A row that is called erased although no audit row tells of it."""
+        events, erasures = self._tables.events, self._tables.erasures
+        told = and_(events.c.id == erasures.c.erasure_id, events.c.event == ERASED_EVENT)
+        query = select(raw_value(erasures.c.event_id, session.dialect)).select_from(
+            erasures.outerjoin(events, told)
+        )
+        value = await session.scalar(query.where(events.c.id.is_(None)).limit(1))
+        return as_text(value) if value is not None else None
 
     def _select(self, dialect: str) -> Select[Any]:
-        events, pii = self._tables.events, self._tables.pii
-        columns = [_raw(column, dialect).label(column.name) for column in events.c]
-        columns += [_raw(column, dialect).label(_PII + column.name) for column in pii.c]
-        return select(*columns).select_from(events.outerjoin(pii, pii.c.event_id == events.c.id))
+        events, pii, erasures = self._tables.events, self._tables.pii, self._tables.erasures
+        columns = [raw_value(column, dialect).label(column.name) for column in events.c]
+        columns += [raw_value(column, dialect).label(_PII + column.name) for column in pii.c]
+        columns.append(raw_value(erasures.c.erasure_id, dialect).label(_ERASURE))
+        joined = events.outerjoin(pii, pii.c.event_id == events.c.id)
+        joined = joined.outerjoin(erasures, erasures.c.event_id == events.c.id)
+        return select(*columns).select_from(joined)
 
 
 class _Form:
@@ -230,7 +273,8 @@ def twins_agree(rows: Sequence[Raw]) -> bool:
     return scopes == ["global", "tenant"] and all(rows[0][name] == rows[1][name] for name in _TWIN)
 
 
-def _raw(column: Column[Any], dialect: str) -> ColumnElement[Any]:
+def raw_value(column: Column[Any], dialect: str) -> ColumnElement[Any]:
+    """A column as it is stored, for `as_text`; whole numbers stay what they are."""
     if isinstance(column.type, BigInteger):
         return column
     if dialect != "postgresql":

@@ -1,14 +1,20 @@
-"""The command `audit verify` of each service: the proof as text or JSON, a line of progress, an exit status.
+"""The command `audit verify` of each service: the proof as text or JSON, a progress bar, an exit status.
 
-It only reads, so it may run beside the service, or on a copy of its database.
+It only reads, so it may run beside the service, or on a copy of its database; an export is proven without
+any database or setting.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from sqlalchemy import func, select
+from tqdm import tqdm
+
+from service_kit.audit.export_telling import tell_export
 from service_kit.audit.keeping import AuditKeeping
 from service_kit.audit.proving import Anchored, AnchorState, Proof
 from service_kit.audit.tables import AuditTables
@@ -18,7 +24,6 @@ from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
 
 BROKEN: Final = 1
-_CLEAR: Final = "\r\x1b[K"
 _STATES: Final = {
     AnchorState.NONE: "there is none yet",
     AnchorState.UNAVAILABLE: "the other service does not answer: nothing was held against its witness",
@@ -26,28 +31,64 @@ _STATES: Final = {
 }
 
 
-def add_audit_arguments(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """`audit verify [--chain CHAIN] [--json]`; the parser of `verify`, whose command is yet to be set."""
+def add_audit_arguments(
+    command: argparse.ArgumentParser, add_more: Callable[[Any], None]
+) -> argparse.ArgumentParser:
+    """`audit verify [--chain CHAIN] [--export FILE [--keys FILE]] [--json]`; the parser of `verify`, whose
+    command is yet to be set. `add_more` adds further actions.
+    """
     actions = command.add_subparsers(required=True, metavar="action")
+    add_more(actions)
     verify = actions.add_parser("verify", help="prove that nobody has touched this service's audit log")
     verify.add_argument("--chain", default="", help="one chain: global, or a tenant's id; all by default")
+    verify.add_argument(
+        "--export", metavar="FILE", help="prove an exported file instead, offline; - reads standard input"
+    )
+    verify.add_argument(
+        "--keys",
+        metavar="FILE",
+        action="append",
+        type=Path,
+        default=[],
+        help="with --export: a JWK set of public audit keys, as a service shows at /audit/keys; repeatable",
+    )
     verify.add_argument("--json", action="store_true", help="print one JSON object, for programs")
     return verify
 
 
+def verify_offline(arguments: argparse.Namespace) -> int | None:
+    """The exit status of `audit verify --export`; None for every other command.
+
+    To be asked before settings are read: an auditor has none.
+    """
+    export: str | None = getattr(arguments, "export", None)
+    if export is None:
+        return None
+    return tell_export(export, arguments.keys, as_json=arguments.json)
+
+
 async def verify(url: str, tables: AuditTables, keeping: AuditKeeping, *, chain: str) -> Proof:
     """The proof of the database at a URL, with its progress on a terminal. Raises UnavailableError."""
-    _require_database(url)
+    require_database(url)
     database = Database.open(url)
-    progress = ProgressLine(sys.stderr)
     try:
-        return await keeping.prover(database, tables).prove(Stretch(chain), progress.show)
+        progress = ProgressLine(sys.stderr, await _rows(database, tables, chain))
+        try:
+            return await keeping.prover(database, tables).prove(Stretch(chain), progress.show)
+        finally:
+            progress.clear()
     finally:
-        progress.clear()
         await database.close()
 
 
-def _require_database(url: str) -> None:
+async def _rows(database: Database, tables: AuditTables, chain: str) -> int:
+    """How many rows the heads of the chains count: what the bar is full of."""
+    query = select(func.sum(tables.heads.c.seq))
+    async with database.read() as session:
+        return int(await session.scalar(query.where(tables.heads.c.chain == chain) if chain else query) or 0)
+
+
+def require_database(url: str) -> None:
     """Opening a SQLite file that is not there would make an empty one, which is whole."""
     parsed = parse_database_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
@@ -62,22 +103,22 @@ def tell(proof: Proof, *, as_json: bool) -> int:
 
 
 class ProgressLine:
-    """One line that is written over; nothing where nobody watches."""
+    """A progress bar that leaves nothing behind; none where nobody watches."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._watched = stream.isatty()
+    def __init__(self, stream: TextIO, total: int) -> None:
+        self._bar = (
+            tqdm(total=total or None, unit=" rows", file=stream, leave=False) if stream.isatty() else None
+        )
 
     def show(self, progress: Progress) -> None:
-        if self._watched:
+        if self._bar is not None:
             chain = progress.chain.encode("ascii", "backslashreplace").decode()
-            self._stream.write(f"{_CLEAR}{progress.checked:,} rows verified, in {chain[:40]!r}")
-            self._stream.flush()
+            self._bar.set_description_str(f"{chain[:40]!r}", refresh=False)
+            self._bar.update(progress.checked - self._bar.n)
 
     def clear(self) -> None:
-        if self._watched:
-            self._stream.write(_CLEAR)
-            self._stream.flush()
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _document(proof: Proof) -> dict[str, Any]:

@@ -12,13 +12,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from service_kit.audit.chain import GENESIS, pii_commitment, row_hash
+from service_kit.audit.chain import GENESIS, digest_of, pii_commitment, row_hash
 from service_kit.audit.stored import ChainHead, Raw, StoredRows, UnreadableError, as_text, twins_agree
 from service_kit.audit.tables import AuditTables
 from service_kit.db.session import Database, ReadSession
 
 BATCH: Final = 250
-"""Rows that are read at a time: a few megabytes, and some milliseconds of an event loop."""
+"""Rows that are read at a time: a few megabytes."""
+_ROWS_OF_A_CHAIN: Final = 20
+"""What it costs to begin with another chain, in rows: with many short chains a piece stays bounded."""
+_AT_A_TIME: Final = 25
+"""Rows after which other work gets its turn: a few milliseconds."""
 
 
 class Differs(StrEnum):
@@ -33,7 +37,7 @@ class Differs(StrEnum):
     FORM = "form"
     """A value is stored in a way in which the recorder writes none."""
     PERSON = "pii_commitment"
-    """The personal data is not what the chain committed to; data that is gone is no break."""
+    """The personal data is not what the chain committed to, or it is gone and no erasure tells of it."""
     PAIR = "pair_id"
     """The other row of the same action is missing, or tells it otherwise (R-126)."""
     HEAD = "head"
@@ -107,6 +111,16 @@ class Verified:
         return self.breaks[0] if self.breaks else None
 
 
+@dataclass(frozen=True, slots=True)
+class WalkPlace:
+    """Up to where a walk in pieces has come: the last row that was read of a chain."""
+
+    chain: str | None
+    seq: int
+
+
+BEGINNING: Final = WalkPlace(None, 0)
+
 OnProgress = Callable[[Progress], None]
 
 
@@ -131,7 +145,35 @@ class ChainVerifier:
             chain = None if wanted.chain else await self._next(chain)
         if wanted.is_everything:
             await walk.orphans()
-        return Verified(walk.checked, walk.chains, walk.erased, tuple(walk.breaks))
+            await walk.erasures()
+        return walk.result()
+
+    async def piece(
+        self, after: WalkPlace, rows: int, on_progress: OnProgress = silent
+    ) -> tuple[Verified, WalkPlace | None]:
+        """About so many rows after a place, over the ends of chains; None is the end of the last one."""
+        walk = _Walk(self._database, self._rows, on_progress)
+        chain, seq = after.chain, after.seq
+        if chain is None:
+            chain = await self._next(None)
+        while chain is not None and walk.checked + walk.chains * _ROWS_OF_A_CHAIN < rows:
+            reached = await walk.piece(chain, seq, rows - walk.checked)
+            if reached is not None:
+                return walk.result(), WalkPlace(chain, reached)
+            chain, seq = await self._next(chain), 0
+        if chain is None:
+            await walk.orphans()
+            await walk.erasures()
+        return walk.result(), WalkPlace(chain, seq) if chain is not None else None
+
+    async def newest(self, chain: str, rows: int) -> Verified:
+        """The last rows of a chain."""
+        walk = _Walk(self._database, self._rows, silent)
+        async with self._database.read() as session:
+            head = await self._rows.head(session, chain)
+        if head is not None:
+            await walk.piece(chain, max(0, head.seq - rows), rows)
+        return walk.result()
 
     async def _next(self, after: str | None) -> str | None:
         async with self._database.read() as session:
@@ -168,16 +210,64 @@ class _Walk:
             start = await self._start(session, chain, first)
         end = head.seq if last is None else min(last, head.seq)
         place = await self._rows_until(chain, start, end, from_beginning=first is None)
-        if place is not None and last is None and place.seq == head.seq and place.hash != head.hash:
+        if place is not None and last is None:
+            await self._end(chain, place, head)
+
+    async def piece(self, chain: str, after: int, most: int) -> int | None:
+        """The next rows of a chain; the place of the last one, or None at the chain's end or a break."""
+        self.chains += 1
+        async with self._database.read() as session:
+            head = await self._rows.head(session, chain) or ChainHead(0, GENESIS)
+            start = await self._start(session, chain, after + 1)
+        end = min(head.seq, after + most)
+        place = await self._rows_until(chain, start, end, from_beginning=after == 0)
+        if place is not None and place.seq < head.seq:
+            return place.seq
+        if place is not None:
+            await self._end(chain, place, head)
+        return None
+
+    async def _end(self, chain: str, place: _Place, head: ChainHead) -> None:
+        if place.seq == head.seq and place.hash != head.hash:
             self._broken(Break(chain, head.seq, "", Differs.HEAD))
-        elif place is not None and last is None:
+        else:
             await self._nothing_beyond(chain)
+
+    def result(self) -> Verified:
+        return Verified(self.checked, self.chains, self.erased, tuple(self.breaks))
 
     async def orphans(self) -> None:
         async with self._database.read() as session:
             event_id = await self._rows.orphan(session)
         if event_id is not None:
             self._broken(Break("", 0, event_id, Differs.PERSON, "event_id"))
+
+    async def erasures(self) -> None:
+        """Hold what the audit rows of erasures say against the rows that are called erased."""
+        after: str | None = ""
+        while after is not None:
+            async with self._database.read() as session:
+                after = await self._erasures_after(session, after)
+            await asyncio.sleep(0)
+        async with self._database.read() as session:
+            event_id = await self._rows.untold_erasure(session)
+        if event_id is not None:
+            self._broken(Break("", 0, event_id, Differs.PERSON, "erasure_id"))
+
+    async def _erasures_after(self, session: ReadSession, after: str) -> str | None:
+        raw = await self._rows.next_erasure(session, after)
+        if raw is None:
+            return None
+        event_id = as_text(raw["id"])
+        named = await self._rows.erased_by(session, event_id)
+        try:
+            told = self._rows.row(raw, session.dialect)["details"]
+        except UnreadableError:
+            return event_id  # the walk of its chain has named it
+        if (told.get("rows"), told.get("digest")) != (len(named), digest_of(named)):
+            place = as_text(raw["chain"]), raw["chain_seq"]
+            self._broken(Break(*place, event_id, Differs.PERSON, "audit_erasures"))
+        return event_id
 
     async def _start(self, session: ReadSession, chain: str, first: int | None) -> _Place:
         if first is None or first <= 1:
@@ -209,7 +299,9 @@ class _Walk:
     ) -> tuple[Break | None, _Place]:
         """The first break among the rows, and the last good place before it."""
         twins = await self._rows.twins(session, rows)
-        for raw in rows:
+        for number, raw in enumerate(rows):
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
             differs = self._differs(raw, place, session.dialect)
             if not differs and raw["pair_id"] is not None and not twins_agree(twins[raw["pair_id"]]):
                 differs = Differs.PAIR, ""
@@ -232,16 +324,23 @@ class _Walk:
         try:
             if row_hash(row["prev_hash"], row) != row["hash"]:
                 return Differs.CONTENT, ""
-            return None if self._person_fits(row, pii) else (Differs.PERSON, "")
+            return self._person(raw, row, pii)
         except (ValueError, RecursionError):  # a value without a canonical form was never hashed
             return Differs.FORM, ""
 
-    def _person_fits(self, row: Mapping[str, Any], pii: dict[str, Any] | None) -> bool:
+    def _person(
+        self, raw: Raw, row: Mapping[str, Any], pii: dict[str, Any] | None
+    ) -> tuple[Differs, str] | None:
+        """What is wrong with the personal data of a row: it must fit, or an erasure must tell of it."""
+        if (pii is None) != self._rows.is_erased(raw):
+            return Differs.PERSON, "event_id"
         if pii is None:
             self.erased += 1
-            return True
-        salt, committed = pii.pop("salt"), str(row["pii_commitment"])
-        return pii_commitment(salt, pii) == committed
+            return None
+        if pii_commitment(pii.pop("salt"), pii) != row["pii_commitment"]:
+            return Differs.PERSON, ""
+        odd = self._rows.odd_copy(raw)
+        return (Differs.PERSON, odd) if odd else None
 
     async def _nothing_beyond(self, chain: str) -> None:
         """Rows may have come meanwhile, and their head with them; rows that no head knows may not."""

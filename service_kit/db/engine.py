@@ -68,6 +68,7 @@ def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"server_settings": _POSTGRES_SETTINGS, "timeout": 5},
     )
     return engine, engine
@@ -87,7 +88,12 @@ def _make_private(path: Path) -> None:
 
 def _sqlite_engine(url: URL, *, size: int, begin: str, query_only: bool) -> AsyncEngine:
     engine = create_async_engine(
-        url, poolclass=AsyncAdaptedQueuePool, pool_size=size, max_overflow=0, pool_timeout=10
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=10,
+        hide_parameters=True,  # an error's text ends in a log, and the values are addresses and names
     )
 
     def on_connect(dbapi_connection: Any, _record: object) -> None:

@@ -22,7 +22,12 @@ DO $$ BEGIN
         END;
     END IF;
     IF NOT pg_has_role(current_user, '{role}', 'MEMBER') THEN
-        GRANT {role} TO CURRENT_USER;
+        BEGIN
+            GRANT {role} TO CURRENT_USER;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION 'the role {role} is there, and % may not take it: see docs/postgresql.md',
+                current_user;
+        END;
     END IF;
 END $$
 """
@@ -40,7 +45,7 @@ def grant(role: str, rights: Mapping[str, Iterable[str]]) -> None:
         op.execute(f"GRANT {verbs} ON {', '.join(tables)} TO {role}")
 
 
-def isolate(table: str, *, scoped: Mapping[str, str], unscoped: Iterable[str]) -> None:
+def isolate(table: str, *, scoped: Mapping[str, str], everywhere: Iterable[str]) -> None:
     """Row-level security: what each scoped role may see of a table, and who may see all of it.
 
     The owner, as whom migrations and maintenance commands run, is named like any other role: a role
@@ -48,7 +53,7 @@ def isolate(table: str, *, scoped: Mapping[str, str], unscoped: Iterable[str]) -
     """
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    for role in (*unscoped, "CURRENT_USER"):
+    for role in (*everywhere, "CURRENT_USER"):
         op.execute(
             f"CREATE POLICY {table}_{role.lower()} ON {table} TO {role} USING (true) WITH CHECK (true)"
         )

@@ -162,13 +162,18 @@ class _translated:  # noqa: N801 - reads as a word in `with _translated():`
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, IntegrityError):
-            return
-        away = isinstance(
-            error, OperationalError | InterfaceError | PoolTimeoutError | ConnectionError | TimeoutError
-        )
-        if away or (isinstance(error, DBAPIError) and _passes(error)):
+        if is_away(error):
             raise _unavailable() from error
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether the database does not answer now; a broken rule or statement is no such thing."""
+    if isinstance(error, IntegrityError):
+        return False
+    away = isinstance(
+        error, OperationalError | InterfaceError | PoolTimeoutError | ConnectionError | TimeoutError
+    )
+    return away or (isinstance(error, DBAPIError) and _passes(error))
 
 
 def _passes(error: DBAPIError) -> bool:

@@ -77,6 +77,8 @@ class Scope(StrEnum):
     """What a process, not a person, may ask for."""
 
     ROSTER = "roster"
+    CREDITS = "credits"
+    """The product's runtime uses credit; it signs with a key of its own (ADR 0024)."""
 
 
 @dataclass(frozen=True, slots=True)

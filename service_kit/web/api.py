@@ -43,6 +43,11 @@ class Audience(StrEnum):
 
 Access = Permission | Audience | Scope
 
+_FOR_PROCESSES: Final = {
+    Scope.ROSTER: "Only the sidecar may do this",
+    Scope.CREDITS: "Only the product's runtime may do this",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class RequestOrigin:
@@ -114,10 +119,10 @@ def _guarded(endpoint: Endpoint) -> Handler:
             request=request,
             actor=actor,
             origin=RequestOrigin(request[REQUEST_ID], *origin_of(request)),
-            query=_read_query(request, endpoint.query) if endpoint.query else None,
-            body=await _read_body(request, endpoint.body) if endpoint.body else None,
+            query=read_query(request, endpoint.query) if endpoint.query else None,
+            body=await read_body(request, endpoint.body) if endpoint.body else None,
         )
-        return _respond(await endpoint.handler(call), endpoint)
+        return respond(await endpoint.handler(call), endpoint.status)
 
     return handle
 
@@ -136,7 +141,7 @@ def require_access(actor: InternalIdentity, access: Access) -> None:
                 raise ForbiddenError("PERMISSION_DENIED", "Only people may do this")
         case Scope():
             if actor.scope is not access:
-                raise ForbiddenError("PERMISSION_DENIED", "Only the sidecar may do this")
+                raise ForbiddenError("PERMISSION_DENIED", _FOR_PROCESSES[access])
 
 
 def permission_denied(permission: Permission) -> ForbiddenError:
@@ -147,7 +152,8 @@ def permission_denied(permission: Permission) -> ForbiddenError:
     )
 
 
-def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
+def read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    """The query by its schema. Raises BadRequestError `QUERY_INVALID`."""
     given: dict[str, str] = {}
     for name, value in request.query.items():
         if name in given:
@@ -162,7 +168,8 @@ def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
         raise BadRequestError("QUERY_INVALID", "A query parameter is wrong", fields=_fields(error)) from None
 
 
-async def _read_body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+async def read_body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    """The JSON body by its schema. Raises the ProblemError that says what is wrong with it."""
     if not request.can_read_body:
         raw = b"{}"  # an endpoint whose members are all optional may be called with no body at all
     elif request.content_type == "application/json":
@@ -201,10 +208,11 @@ def _escaped(part: object) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")  # RFC 6901: a client may name a member "a/b"
 
 
-def _respond(result: Result, endpoint: Endpoint) -> web.StreamResponse:
+def respond(result: Result, status: int) -> web.StreamResponse:
+    """The answer to what a handler gave; `status` counts where it named none."""
     if isinstance(result, web.StreamResponse):
         return result
-    reply = result if isinstance(result, Reply) else Reply(result, endpoint.status)
+    reply = result if isinstance(result, Reply) else Reply(result, status)
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **reply.headers}
     if reply.body is None:
         return web.Response(status=reply.status, headers=headers)

@@ -2,13 +2,39 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service_kit.web.api import Endpoint
 from service_kit.web.problems import PROBLEM_JSON
+
+
+class Described(Protocol):
+    """A row of any registry of endpoints."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def access(self) -> StrEnum: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def body(self) -> type[BaseModel] | None: ...
+    @property
+    def query(self) -> type[BaseModel] | None: ...
+    @property
+    def returns(self) -> type[BaseModel] | None: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def errors(self) -> tuple[str, ...]: ...
+    @property
+    def page(self) -> bool: ...
+
 
 _REF: Final = "#/components/schemas/{model}"
 
@@ -37,7 +63,7 @@ _PROBLEM: Final[dict[str, Any]] = {
 }
 
 
-def openapi_document(title: str, version: str, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+def openapi_document(title: str, version: str, endpoints: Iterable[Described]) -> dict[str, Any]:
     """The document for every endpoint that is not a page."""
     rows = [endpoint for endpoint in endpoints if not endpoint.page]
     models = {model for row in rows for model in (row.body, row.query, row.returns) if model}
@@ -57,11 +83,11 @@ def openapi_document(title: str, version: str, endpoints: Iterable[Endpoint]) ->
     }
 
 
-def _mode(model: type[BaseModel], rows: list[Endpoint]) -> Any:
+def _mode(model: type[BaseModel], rows: list[Described]) -> Any:
     return "serialization" if any(row.returns is model for row in rows) else "validation"
 
 
-def _operation(row: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
+def _operation(row: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(row),
         "summary": row.summary,
@@ -85,25 +111,25 @@ def _is_required(body: type[BaseModel]) -> bool:
     return any(field.is_required() for field in body.model_fields.values())
 
 
-def _success(row: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
+def _success(row: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
     if row.returns is None:
         return {"description": "Done"}
     return {"description": "Done", "content": {"application/json": {"schema": schemas[row.returns]}}}
 
 
-def _operation_id(row: Endpoint) -> str:
+def _operation_id(row: Described) -> str:
     words = re.sub(r"[^a-zA-Z0-9]+", " ", row.path).split()
     return row.method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
 
 
-def _path_parameters(row: Endpoint) -> list[dict[str, Any]]:
+def _path_parameters(row: Described) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)[^}]*}", row.path)
     ]
 
 
-def _query_parameters(row: Endpoint) -> list[dict[str, Any]]:
+def _query_parameters(row: Described) -> list[dict[str, Any]]:
     if row.query is None:
         return []
     schema = row.query.model_json_schema(ref_template=_REF)

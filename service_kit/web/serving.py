@@ -58,6 +58,9 @@ class Site:
     with, however many wait: beside sixty busy connections the sixtieth new one waited for 1.5 s."""
     outlasts: bool = False
     """It answers until the others have ended: whoever asks how the process is, is told that it leaves."""
+    head_seconds: float = 0.0
+    """How long a new connection may take for the head of its first request; 0 waits for ever. Further heads
+    are waited for as long as `keepalive_timeout` in `options` says."""
 
 
 @asynccontextmanager
@@ -81,7 +84,8 @@ async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS
                 await listener.stop_accepting()
             if not outlasting:
                 await _settled(leaving, min(_SETTLE_SECONDS, drain_seconds))
-            for listener in leaving:
+            # In the opposite order: a later listener may stand on what an earlier one opened.
+            for listener in reversed(leaving):
                 await listener.finish()
 
 
@@ -118,7 +122,10 @@ class _Listener:
 
     def _protocol(self) -> asyncio.Protocol:
         assert self._runner.server is not None  # noqa: S101 - it is there from setup to cleanup
-        return self._runner.server()
+        connection = self._runner.server()
+        if self.site.head_seconds:
+            asyncio.get_running_loop().call_later(self.site.head_seconds, _shed_slow_head, connection)
+        return connection
 
     async def stop_accepting(self) -> None:
         """Close the door behind the last one who stands in it.
@@ -141,6 +148,12 @@ class _Listener:
     async def finish(self) -> None:
         """Let running requests end, within the drain time, and everybody else go."""
         await self._runner.cleanup()
+
+
+def _shed_slow_head(connection: web.RequestHandler) -> None:
+    """Close a connection that has sent no whole head yet. aiohttp itself would wait for ever."""
+    if connection.transport is not None and not connection._request_count:  # noqa: SLF001 - the pinned range has it
+        connection.transport.abort()
 
 
 async def _settled(listeners: Sequence[_Listener], seconds: float) -> None:

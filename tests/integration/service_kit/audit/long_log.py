@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from service_kit.audit.chain import pii_commitment, row_hash
 from service_kit.db.session import Database
@@ -25,6 +25,8 @@ async def write_long_log(database: Database, rows: int) -> None:
         "details_pii": {},
     }
     before, batch = model["hash"], []
+    async with database.write() as session:  # a head moves one row at a time; this one jumps
+        await session.execute(text("DROP TRIGGER audit_chain_heads_no_update"))
     for seq in range(2, rows + 1):
         row = {
             **model,
@@ -40,7 +42,17 @@ async def write_long_log(database: Database, rows: int) -> None:
             async with database.write() as session:
                 await session.execute(insert(AUDIT.events), batch)
                 await session.execute(
-                    insert(AUDIT.pii), [{"event_id": one["id"], "salt": "salt", **person} for one in batch]
+                    insert(AUDIT.pii),
+                    [
+                        {
+                            "event_id": one["id"],
+                            "salt": "salt",
+                            **person,
+                            "shelf": "global",
+                            "occurred_at": one["occurred_at"],
+                        }
+                        for one in batch
+                    ],
                 )
                 await session.execute(AUDIT.heads.update().values(seq=seq, hash=before))
             batch = []

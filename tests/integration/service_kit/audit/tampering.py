@@ -11,16 +11,26 @@ from tests.fakes.clock import FrozenClock
 from tests.integration.service_kit.audit.writing import chains, entry, record
 from tests.integration.service_kit.db.tables import AUDIT
 
+ALL_TABLES = (
+    "audit_events",
+    "audit_pii",
+    "audit_erasures",
+    "audit_chain_heads",
+    "audit_checkpoints",
+    "audit_witnesses",
+)
+WITH_THEIR_PEOPLE = "DELETE FROM audit_pii WHERE event_id NOT IN (SELECT id FROM audit_events)"
+"""What a careful attacker does after deleting rows."""
+
 
 async def unlock(database: Database) -> None:
     """What somebody with the database's owner does first: the triggers and the rules go."""
     if database.dialect == "postgresql":
         drop = [
-            "ALTER TABLE audit_events DISABLE TRIGGER ALL",
-            "ALTER TABLE audit_pii DISABLE TRIGGER ALL",
-            "ALTER TABLE audit_checkpoints DISABLE TRIGGER ALL",
-            "ALTER TABLE audit_witnesses DISABLE TRIGGER ALL",
+            *(f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in ALL_TABLES),
             "ALTER TABLE audit_pii DROP CONSTRAINT IF EXISTS fk_audit_pii_event_id_audit_events",
+            "ALTER TABLE audit_erasures DROP CONSTRAINT IF EXISTS fk_audit_erasures_event_id_audit_events",
+            "ALTER TABLE audit_erasures DROP CONSTRAINT IF EXISTS fk_audit_erasures_erasure_id_audit_events",
             *(
                 f"ALTER TABLE audit_events DROP CONSTRAINT IF EXISTS ck_audit_events_{rule}"
                 for rule in (
@@ -36,7 +46,7 @@ async def unlock(database: Database) -> None:
     else:
         drop = [
             f"DROP TRIGGER IF EXISTS {table}_no_{what}"
-            for table in ("audit_events", "audit_checkpoints", "audit_witnesses")
+            for table in ALL_TABLES
             for what in ("update", "delete", "overwrite")
         ]
     async with database.write_engine.connect() as connection:

@@ -24,7 +24,13 @@ from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
 from service_kit.identity.keys import KeyFileError, new_signing_key, public_jwks
 from tests.fakes.clock import FrozenClock
-from tests.integration.service_kit.audit.tampering import attack, filled, rewrite, unlock
+from tests.integration.service_kit.audit.tampering import (
+    WITH_THEIR_PEOPLE,
+    attack,
+    filled,
+    rewrite,
+    unlock,
+)
 from tests.integration.service_kit.audit.writing import PACK_MADE, chains, entry, record
 from tests.integration.service_kit.db.tables import AUDIT, opened
 
@@ -151,8 +157,8 @@ async def test_a_deleted_tail_is_shown_by_the_witness(pair: Pair, clock: FrozenC
     kept = (await chains(side.database))["global"][2]["hash"]
     await attack(
         side.database,
-        "DELETE FROM audit_pii",
         "DELETE FROM audit_events WHERE chain_seq > 3",
+        WITH_THEIR_PEOPLE,
         f"UPDATE audit_chain_heads SET seq = 3, hash = '{kept}'",
         "DELETE FROM audit_checkpoints",
     )

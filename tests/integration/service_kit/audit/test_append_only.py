@@ -5,10 +5,12 @@ import re
 import pytest
 from sqlalchemy import text
 
+from service_kit.audit.recorder import AuditRecorder
 from service_kit.db.session import Database
+from service_kit.ids import IdFactory
 from tests.fakes.clock import FrozenClock
 from tests.integration.service_kit.audit.writing import broken, chains, entry, record
-from tests.integration.service_kit.db.tables import opened
+from tests.integration.service_kit.db.tables import AUDIT, opened
 
 COLUMNS = """chain, chain_seq, {id}, pair_id, scope, event, event_version, action, severity, outcome,
 actor_type, 'forged', actor_role, target_type, target_id, resource_type, resource_id, organization_id,
@@ -75,10 +77,94 @@ async def test_postgres_truncates_nothing(postgres_url: str, clock: FrozenClock,
     """TRUNCATE fires no row trigger; it has one of its own."""
     async with opened(postgres_url) as database:
         await record(database, clock, entry())
-        with pytest.raises(Exception, match="append-only"):
+        with pytest.raises(Exception, match=r"append-only|foreign key"):
             await attack(database, statement)
 
         assert len(await chains(database)) == 2
+
+
+HARD = (
+    "UPDATE audit_pii SET ip = ip",
+    "DELETE FROM audit_pii",
+    "UPDATE audit_chain_heads SET seq = seq - 1",
+    "UPDATE audit_chain_heads SET seq = seq + 1",
+    "UPDATE audit_chain_heads SET hash = 'x'",
+    "UPDATE audit_chain_heads SET chain = 'x' WHERE chain = 'global'",
+    "DELETE FROM audit_chain_heads",
+    "INSERT INTO audit_chain_heads VALUES ('org_9', 5, 'x')",
+    "INSERT INTO audit_chain_heads VALUES ('global', 0, 'x') ON CONFLICT (chain) DO UPDATE SET seq = 0",
+    "INSERT INTO audit_pii SELECT * FROM audit_pii WHERE true ON CONFLICT (event_id) DO UPDATE SET ip = 'x'",
+    "INSERT INTO audit_erasures SELECT id, id FROM audit_events",
+)
+HARD_SQLITE = (
+    "REPLACE INTO audit_pii SELECT * FROM audit_pii",
+    "UPDATE OR REPLACE audit_pii SET event_id = (SELECT max(event_id) FROM audit_pii)",
+    "REPLACE INTO audit_chain_heads SELECT chain, 0, hash FROM audit_chain_heads",
+    "REPLACE INTO audit_erasures SELECT id, id FROM audit_events",
+)
+HARD_POSTGRES = (
+    "TRUNCATE audit_pii",
+    "TRUNCATE audit_erasures",
+    "TRUNCATE audit_chain_heads",
+    "TRUNCATE audit_events CASCADE",
+    "SET LOCAL session_replication_role = replica; DELETE FROM audit_pii",
+    "SET LOCAL session_replication_role = replica; UPDATE audit_chain_heads SET seq = 0",
+    "DROP TABLE audit_events",
+)
+
+
+async def test_no_statement_changes_people_erasures_or_heads(database: Database, clock: FrozenClock) -> None:
+    """R-132: the other tables of the log are as hard: heads only move on, data goes by an erasure only."""
+    await record(database, clock, entry(), entry())
+    before = await everything(database)
+    for statement in (*HARD, *(HARD_SQLITE if database.dialect == "sqlite" else HARD_POSTGRES)):
+        with pytest.raises(Exception, match=r"append-only|depend on it"):  # noqa: PT012 - one statement may be two
+            async with database.write() as session:
+                for part in statement.split("; "):
+                    await session.execute(text(part))
+
+    assert await everything(database) == before
+
+
+async def everything(database: Database) -> list[list[tuple[object, ...]]]:
+    tables = ("audit_events", "audit_pii", "audit_erasures", "audit_chain_heads")
+    async with database.read() as session:
+        return [
+            sorted(
+                tuple(map(str, row.values())) for row in await session.rows(text(f"SELECT * FROM {table}"))
+            )
+            for table in tables
+        ]
+
+
+@pytest.mark.postgres
+async def test_a_role_with_grants_alone_cannot_drop_or_disarm(postgres_url: str, clock: FrozenClock) -> None:
+    """R-132: dropping and disabling are the owner's; a role with SELECT and INSERT can still record."""
+    async with opened(postgres_url) as database:
+        await record(database, clock, entry())
+        await attack(database, "CREATE ROLE audit_writer NOLOGIN")
+        await attack(database, "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO audit_writer")
+        await attack(database, "GRANT UPDATE ON audit_chain_heads TO audit_writer")
+        try:
+            for statement in (
+                "DROP TABLE audit_pii",
+                "ALTER TABLE audit_events DISABLE TRIGGER ALL",
+                "DROP TRIGGER audit_events_no_change ON audit_events",
+                "TRUNCATE audit_chain_heads",
+                "UPDATE audit_events SET reason = 'x'",
+                "SET LOCAL session_replication_role = replica",
+            ):
+                with pytest.raises(Exception, match=r"owner|permission denied"):  # noqa: PT012 - role and deed
+                    async with database.write() as session:
+                        await session.execute(text("SET LOCAL ROLE audit_writer"))
+                        await session.execute(text(statement))
+            recorder = AuditRecorder(AUDIT, IdFactory(clock), clock)
+            async with database.write() as session:
+                await session.execute(text("SET LOCAL ROLE audit_writer"))
+                assert len(await recorder.record(session, entry())) == 2
+        finally:
+            await attack(database, "DROP OWNED BY audit_writer")
+            await attack(database, "DROP ROLE audit_writer")
 
 
 @pytest.mark.parametrize(
@@ -106,13 +192,3 @@ async def test_a_row_that_contradicts_itself_is_refused(
 
     with pytest.raises(Exception, match=r"ck_audit_events_|CHECK constraint"):
         await attack(database, f"{head}SELECT {body}")
-
-
-async def test_personal_data_can_be_erased_and_the_chain_still_holds(
-    database: Database, clock: FrozenClock
-) -> None:
-    """The chain covers a salted commitment: erasing the data (and its salt) breaks nothing."""
-    await record(database, clock, *(entry(details_pii={"name": f"Person {n}"}) for n in range(3)))
-    await attack(database, "DELETE FROM audit_pii WHERE event_id = (SELECT min(event_id) FROM audit_pii)")
-
-    assert [broken(rows) for rows in (await chains(database)).values()] == [None, None]

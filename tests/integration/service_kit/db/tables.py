@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import Column, Table, Text, text
 
+from service_kit.audit.guards import guard_ddl
 from service_kit.audit.tables import AuditTables, append_only_anchors_ddl, append_only_ddl
 from service_kit.db.columns import BigInt, BoolInt, JsonText, UtcDateTime, new_metadata, one_of
 from service_kit.db.service_keys import service_keys_table
@@ -42,8 +43,12 @@ async def opened(url: str) -> AsyncIterator[Database]:
     database = Database.open(url)
     async with database.write_engine.connect() as connection, connection.begin():
         await connection.run_sync(METADATA.create_all)
-        triggers = (*append_only_ddl(database.dialect), *append_only_anchors_ddl(database.dialect))
-        for statement in triggers:
+        dialect = database.dialect
+        for statement in (
+            *append_only_ddl(dialect),
+            *append_only_anchors_ddl(dialect),
+            *guard_ddl(dialect),
+        ):
             await connection.execute(text(statement))
     try:
         yield database

@@ -32,7 +32,7 @@ def _isolate() -> None:
         make_role(role)
     grant(READER, {"SELECT": ["notes"]})
     grant(SCOPED, {"SELECT, INSERT": ["notes"]})
-    isolate("notes", scoped={SCOPED: "id = current_setting('app.note', true)"}, unscoped=[READER])
+    isolate("notes", scoped={SCOPED: "id = current_setting('app.note', true)"}, everywhere=[READER])
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Listeners: they open where the settings say or tell why not, and let running requests finish."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -308,3 +309,40 @@ def test_ending_at_once_is_what_the_signal_means() -> None:
     ended = subprocess.run([sys.executable, "-c", program], check=False)
 
     assert ended.returncode == -signal.SIGTERM
+
+
+async def test_a_slow_head_is_not_waited_for() -> None:
+    """attacks.md section 5: who sends no whole head in time is cut off; who asked and rests is not."""
+    port = free_port()
+    slow = Site("slow", Listen("127.0.0.1", port), application(), head_seconds=0.3)
+    async with serving([slow], drain_seconds=1):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow:")
+        async with aiohttp.ClientSession() as session:
+            for _ in range(3):
+                async with session.get(f"http://127.0.0.1:{port}/") as answer:
+                    assert await answer.text() == "fine"
+                await asyncio.sleep(0.15)
+        assert await asyncio.wait_for(reader.read(), 2) == b""
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_what_stands_on_another_ends_first() -> None:
+    """A later listener may use what an earlier application opened: it is finished before it."""
+    ended: list[str] = []
+
+    def noting(name: str) -> web.Application:
+        async def note(_app: web.Application) -> None:
+            ended.append(name)
+
+        app = application()
+        app.on_cleanup.append(note)
+        return app
+
+    sites = [site(free_port(), name, noting(name)) for name in ("first", "second", "third")]
+    async with serving(sites, drain_seconds=1):
+        pass
+
+    assert ended == ["third", "second", "first"]
