@@ -3,7 +3,7 @@
 The secret half of an invitation has no place here but as a digest (G-16).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -44,16 +44,26 @@ class InvitationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invitation that an operator made: `inviter_id` stays NULL, an operator is no tenant user."""
+    """One invitation, of an operator or of a member of the tenant: exactly one of the inviters is set.
+
+    An operator is no tenant user, so `inviter_id` is None where an operator invited (R-103). `version`
+    counts what was done to it.
+    """
 
     id: str
     organization_id: str
     email: str
     role: InvitationRole
     status: InvitationStatus
-    inviter_operator_id: str
+    inviter_operator_id: str | None
     created_at: datetime
     expires_at: datetime
+    inviter_id: str | None = None
+    last_sent_at: datetime | None = None
+    accepted_at: datetime | None = None
+    version: int = 1
+    secret_hash: str = field(default="", repr=False)
+    """The digest of the secret; what is made anew gets it when it is stored."""
 
 
 def invitations_table(metadata: MetaData) -> Table:

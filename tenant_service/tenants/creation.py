@@ -1,6 +1,7 @@
 """Making a tenant: organization, owner invitation and both audit rows, or none of them (R-100…R-104).
 
-It sends no mail and opens no session; nobody but an operator with `tenant.create` comes here.
+The letter to the owner goes into the outbox with them, and leaves after the commit (R-105). It sends no
+mail and opens no session; nobody but an operator with `tenant.create` comes here.
 """
 
 import json
@@ -11,11 +12,13 @@ from service_kit.audit.events import AuditEntry
 from service_kit.clock import Clock
 from service_kit.db.session import Database, WriteSession
 from service_kit.ids import IdFactory
+from service_kit.jobs.outbox import Outbox
 from service_kit.web.idempotency import IdempotencyStore, IdempotentRequest, StoredAnswer, hash_of
 from tenant_service.asking import Asker
 from tenant_service.events import TENANT_CREATED
 from tenant_service.hosts import TenantHosts
 from tenant_service.invitations.code import InvitationCode
+from tenant_service.invitations.mail import Invited, invitation_message
 from tenant_service.invitations.models import (
     INVITATION_LIFETIME,
     Invitation,
@@ -60,6 +63,7 @@ class TenantCreation:
     tenants: TenantRepository
     invitations: InvitationRepository
     recorder: Recorder
+    outbox: Outbox
     idempotency: IdempotencyStore
     ids: IdFactory
     clock: Clock
@@ -86,6 +90,7 @@ class TenantCreation:
             return ReplayedTenant.model_validate_json(json.dumps(stored.body))
         made = self._make(asker, wish)
         await self._insert(session, made)
+        await self.outbox.put(session, invitation_message(_invited(made), self.hosts))
         if request is not None:
             answer = StoredAnswer(_CREATED, self._without_secret(made))
             await self.idempotency.finish(session, request, answer)
@@ -125,10 +130,11 @@ class TenantCreation:
         rule = broken_rule(slug, self.reserved_slugs)
         if rule is not None:
             raise _SlugRefusedError(rule)
-        if await self.tenants.is_tombstoned(session, slug):
-            raise _SlugRefusedError(SlugRule.TOMBSTONED)
         if not await self.tenants.add(session, made.organization):
             raise _SlugRefusedError(SlugRule.TAKEN)
+        # Only now: the insert waited for a deletion that was under way, and its tombstone can be seen.
+        if await self.tenants.is_tombstoned(session, slug):
+            raise _SlugRefusedError(SlugRule.TOMBSTONED)
         await self.invitations.add(session, made.invitation, secret_hash=made.code.secret_hash)
 
     async def _free_slugs(self, wish: NewTenant) -> list[str]:
@@ -156,6 +162,20 @@ class TenantCreation:
             expires_at=made.invitation.expires_at,
         )
         return shown.model_dump(mode="json", by_alias=True)
+
+
+def _invited(made: _Made) -> Invited:
+    """The letter names no operator: who of the staff did it is no business of the tenant's."""
+    organization, invitation = made.organization, made.invitation
+    return Invited(
+        email=invitation.email,
+        role=invitation.role.value,
+        organization_id=organization.id,
+        organization_name=organization.name,
+        slug=organization.slug,
+        code=made.code,
+        expires_at=invitation.expires_at,
+    )
 
 
 def _request(asker: Asker, wish: NewTenant, key: str | None) -> IdempotentRequest | None:

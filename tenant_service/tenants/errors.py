@@ -1,19 +1,37 @@
 """Refusals of the tenant endpoints.
 
     ProblemError
+    ├── BadRequestError
+    │   └── ConfirmationMismatchError  400 CONFIRMATION_MISMATCH
+    ├── ForbiddenError
+    │   └── MayNotUndeleteError        403 PERMISSION_DENIED
     ├── NotFoundError
-    │   └── TenantNotFoundError   404 TENANT_NOT_FOUND
+    │   └── TenantNotFoundError        404 TENANT_NOT_FOUND
     ├── UnprocessableError
-    │   └── SlugInvalidError      422 SLUG_INVALID
-    └── ConflictError
-        └── SlugConflictError     409 SLUG_RESERVED, SLUG_TOMBSTONED, SLUG_TAKEN
+    │   └── SlugInvalidError           422 SLUG_INVALID
+    ├── ConflictError
+    │   ├── SlugConflictError          409 SLUG_RESERVED, SLUG_TOMBSTONED, SLUG_TAKEN
+    │   ├── TenantDeletedError         409 TENANT_DELETED
+    │   ├── TenantPurgedError          409 PURGED
+    │   └── TenantSuspendedError       409 TENANT_SUSPENDED
+    └── PreconditionFailedError
+        └── TenantChangedError         412 VERSION_CONFLICT
 
 Each slug refusal says which rule was broken and names slugs that are free (data-model 2.7).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from service_kit.errors import ConflictError, FieldProblem, NotFoundError, UnprocessableError
+from service_kit.errors import (
+    BadRequestError,
+    ConflictError,
+    FieldProblem,
+    ForbiddenError,
+    NotFoundError,
+    PreconditionFailedError,
+    UnprocessableError,
+)
+from service_kit.identity.model import Permission, roles_with
 from tenant_service.tenants.slugs import SlugRule
 
 _MESSAGES = {
@@ -38,6 +56,54 @@ class TenantNotFoundError(NotFoundError):
 
     def __init__(self) -> None:
         super().__init__("TENANT_NOT_FOUND", "No such tenant")
+
+
+class ConfirmationMismatchError(BadRequestError):
+    """What was typed is not the tenant's slug."""
+
+    def __init__(self) -> None:
+        super().__init__("CONFIRMATION_MISMATCH", "Type the tenant's slug to confirm")
+
+
+class MayNotUndeleteError(ForbiddenError):
+    """Restoring a deleted tenant asks for the right to delete one (G-11)."""
+
+    def __init__(self) -> None:
+        needed = Permission.TENANT_DELETE
+        roles = [role.value for role in roles_with(needed)]
+        extra = {"permission": needed.value, "roles": roles}
+        super().__init__("PERMISSION_DENIED", "Permission denied", extra=extra)
+
+
+class TenantDeletedError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("TENANT_DELETED", "This tenant is deleted")
+
+
+class TenantPurgedError(ConflictError):
+    """The time of grace is over: there is nothing to come back."""
+
+    def __init__(self) -> None:
+        super().__init__("PURGED", "This tenant was deleted too long ago to be restored")
+
+
+class TenantSuspendedError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("TENANT_SUSPENDED", "This tenant is suspended")
+
+
+class TenantChangedError(PreconditionFailedError):
+    """The row is not what the caller saw; the endpoint shows what it is now (http-api 3.0)."""
+
+    def __init__(
+        self, *, current: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(
+            "VERSION_CONFLICT",
+            "Somebody changed this tenant meanwhile",
+            headers=headers,
+            extra={"current": current} if current is not None else None,
+        )
 
 
 class SlugInvalidError(UnprocessableError):

@@ -38,7 +38,7 @@ class OwnerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """One tenant. `email` is where the platform writes to it; `version` is its ETag."""
+    """One tenant. `primary_email` is where the platform writes to it; `version` is its ETag."""
 
     id: str
     slug: str
@@ -51,9 +51,13 @@ class Organization:
     created_at: datetime
     updated_at: datetime
     suspended_at: datetime | None = None
+    suspended_by: str | None = None
     suspension_reason: str | None = None
     deleted_at: datetime | None = None
+    deleted_by: str | None = None
     deletion_reason: str | None = None
+    purge_after: datetime | None = None
+    purged_at: datetime | None = None
     version: int = 1
 
     @property
@@ -91,6 +95,7 @@ class StatusCounts:
 
 
 _LIVE: Final = text("status <> 'deleted'")
+_TO_PURGE: Final = text("status = 'deleted' AND purged_at IS NULL")
 _SLUG_SQLITE: Final = (
     "slug GLOB '[a-z]*' AND slug GLOB '*[a-z0-9]' AND slug NOT GLOB '*[^a-z0-9-]*' "
     "AND instr(slug, '--') = 0 AND length(slug) BETWEEN 3 AND 63"
@@ -139,6 +144,7 @@ def _organization_columns() -> tuple[SchemaItem, ...]:
         Index("ix_organizations_plan", "plan", "created_at", "id"),
         Index("ix_organizations_name", func.lower(name)),
         Index("ix_organizations_email", "primary_email"),
+        Index("ix_organizations_purge", "purge_after", sqlite_where=_TO_PURGE, postgresql_where=_TO_PURGE),
     )
 
 

@@ -1,10 +1,23 @@
 """The SQL of tenants; it decides nothing and commits nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Table, Text, bindparam, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -32,6 +45,38 @@ class TenantRepository:
         values = {name: getattr(organization, name) for name in _FIELDS}
         return await session.execute(make(self._organizations).values(values).on_conflict_do_nothing()) == 1
 
+    async def save(self, session: WriteSession, organization: Organization) -> None:
+        """Write the row as it is now; the caller holds it."""
+        values = asdict(organization)
+        columns = self._organizations.c
+        await session.execute(
+            update(self._organizations).where(columns.id == values.pop("id")).values(values)
+        )
+
+    async def entomb(self, session: WriteSession, organization: Organization, at: datetime) -> None:
+        """Keep the slug from others. A tombstone that was lifted or released stands again."""
+        make = postgres_insert if session.dialect == "postgresql" else sqlite_insert
+        values = {"organization_id": organization.id, "tombstoned_at": at, "released_at": None}
+        row = make(self._tombstones).values(slug=organization.slug, **values)
+        await session.execute(row.on_conflict_do_update(index_elements=["slug"], set_=values))
+
+    async def lift_tombstone(self, session: WriteSession, organization: Organization) -> None:
+        """Give the slug back to the tenant that had it."""
+        tombs = self._tombstones.c
+        own = (tombs.slug == organization.slug, tombs.organization_id == organization.id)
+        await session.execute(delete(self._tombstones).where(*own))
+
+    async def due_for_purge(self, session: ReadSession, now: datetime, *, limit: int) -> Sequence[str]:
+        """Ids of deleted tenants whose time of grace is over, the longest waiting first."""
+        columns = self._organizations.c
+        due = (
+            columns.status == TenantStatus.DELETED.value,
+            columns.purged_at.is_(None),
+            columns.purge_after <= now,
+        )
+        query = select(columns.id).where(*due).order_by(columns.purge_after, columns.id).limit(limit)
+        return [row["id"] for row in await session.rows(query)]
+
     async def is_tombstoned(self, session: ReadSession, slug: str) -> bool:
         return bool(await self._tombstoned(session, (slug,)))
 
@@ -44,13 +89,15 @@ class TenantRepository:
         used = [row["slug"] for row in await session.rows(in_use)]
         return frozenset(used) | await self._tombstoned(session, slugs)
 
-    async def by_id(self, session: ReadSession, tenant_id: str) -> Organization | None:
-        return await self._one(session, self._organizations.c.id == tenant_id)
+    async def by_id(self, session: ReadSession, tenant_id: str, *, hold: bool = False) -> Organization | None:
+        """The tenant; with `hold` its row stays locked until the commit."""
+        return await self._one(session, self._organizations.c.id == tenant_id, hold=hold)
 
-    async def by_slug(self, session: ReadSession, slug: str) -> Organization | None:
+    async def by_slug(self, session: ReadSession, slug: str, *, hold: bool = False) -> Organization | None:
         """The living tenant of that slug; a deleted one is found by its id."""
         columns = self._organizations.c
-        return await self._one(session, columns.slug == slug, columns.status != TenantStatus.DELETED.value)
+        living = columns.status != TenantStatus.DELETED.value
+        return await self._one(session, columns.slug == slug, living, hold=hold)
 
     async def page(
         self,
@@ -85,8 +132,11 @@ class TenantRepository:
         query = select(tombs.slug).where(tombs.slug.in_(list(slugs)), tombs.released_at.is_(None))
         return frozenset(row["slug"] for row in await session.rows(query))
 
-    async def _one(self, session: ReadSession, *conditions: ColumnElement[bool]) -> Organization | None:
-        row = await session.first(select(self._organizations).where(*conditions))
+    async def _one(
+        self, session: ReadSession, *conditions: ColumnElement[bool], hold: bool
+    ) -> Organization | None:
+        query = select(self._organizations).where(*conditions)
+        row = await session.first(query.with_for_update() if hold else query)
         return _organization(row) if row is not None else None
 
     def _conditions(self, wanted: TenantFilter) -> list[ColumnElement[bool]]:

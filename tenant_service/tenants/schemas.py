@@ -6,10 +6,11 @@ refusals have codes of their own.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from service_kit.web.pages import PageModel
 from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
 from tenant_service.audit.schemas import AuditRow
 from tenant_service.invitations.models import InvitationRole
@@ -52,13 +53,108 @@ class ReplayedTenant(CreatedTenant):
     secret_omitted: Literal[True] = True
 
 
+class TenantPatch(ApiModel):
+    """G-02. A member that is absent or null stays as it is; the slug cannot be changed."""
+
+    name: TenantName | None = None
+    plan: PlanName | None = None
+    primary_email: EmailAddress | None = None
+    currency: Currency | None = None
+    reason: Reason = ""
+    ticket_ref: TicketRef = ""
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What shall be different, by the field's own name."""
+        return self.model_dump(exclude_none=True, exclude={"reason", "ticket_ref"})
+
+
+class SuspendTenant(ApiModel):
+    """R-085. With `notifyOwner` the tenant's address gets a letter that names no reason."""
+
+    reason: Reason = ""
+    ticket_ref: TicketRef = ""
+    notify_owner: bool = False
+
+
+class SuspendedTenant(ApiModel):
+    """`sessionsRevoked` counts the sessions that this call ended: none when it was suspended before."""
+
+    status: TenantStatus
+    sessions_revoked: int
+
+
+class RestoreTenant(ApiModel):
+    """R-086."""
+
+    reason: Reason = ""
+    ticket_ref: TicketRef = ""
+
+
+class RestoredTenant(ApiModel):
+    """`suspended` when a tenant came back that had been suspended before its deletion."""
+
+    status: TenantStatus
+
+
+class DeleteTenant(ApiModel):
+    """R-087. A `confirm` that is given must be the slug."""
+
+    confirm: str | None = None
+    reason: Reason = ""
+    ticket_ref: TicketRef = ""
+
+
+class DeletedTenant(ApiModel):
+    """Until `purgeAfter` it can be restored; then what was known of people is erased."""
+
+    status: TenantStatus
+    purge_after: datetime | None
+
+
+class RevokeSessions(ApiModel):
+    """With `userId` only that person's sessions in this tenant end."""
+
+    reason: Annotated[Reason, StringConstraints(min_length=1)]
+    ticket_ref: TicketRef = ""
+    user_id: Annotated[PlainText, StringConstraints(max_length=64)] | None = None
+
+
+class RevokedSessions(ApiModel):
+    revoked: int
+
+
+class PagingQuery(QueryModel):
+    """Where a page begins, and how long it is."""
+
+    limit: int = Field(default=50, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=512)
+
+
+class MemberRow(ApiModel):
+    """One member; `lastSignInAt` is null while they have never signed in here."""
+
+    id: str
+    user_id: str
+    name: str
+    email: str
+    role: InvitationRole
+    since: datetime
+    last_sign_in_at: datetime | None
+
+
+class MemberPage(ApiModel):
+    data: list[MemberRow]
+    page: PageModel
+
+
 class TenantSort(StrEnum):
     NEWEST = "newest"
     OLDEST = "oldest"
 
 
 class TenantQuery(QueryModel):
-    """`q` finds a part of the name, or the beginning of the slug or of the owner's address."""
+    """`q` finds a part of the name, of the slug or of the tenant's address, whatever the case."""
 
     q: SearchText = ""
     status: TenantStatus | None = None
@@ -117,6 +213,7 @@ class PendingInvitation(ApiModel):
 
 
 class ConnectedAccount(ApiModel):
+    id: str
     provider: str
     display_name: str
     external_id: str
@@ -135,9 +232,14 @@ class BillingSummary(ApiModel):
 
 
 class FeatureFlag(ApiModel):
+    """`version` is 0 while nobody has set the flag for this tenant: then it is off."""
+
     key: str
     enabled: bool
     note: str
+    updated_by: str | None
+    updated_at: datetime | None
+    version: int
 
 
 class TenantDetailCounts(ApiModel):
@@ -162,6 +264,8 @@ class TenantDetail(ApiModel):
     status: TenantStatus
     status_since: datetime | None
     status_reason: str | None
+    purge_after: datetime | None
+    purged_at: datetime | None
     hosted_at: str
     created_at: datetime
     updated_at: datetime

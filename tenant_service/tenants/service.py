@@ -6,14 +6,13 @@ It changes nothing. What a role may not read of the audit log is not read (R-080
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from service_kit.audit.queries import AuditFilter, AuditQueries
 from service_kit.clock import Clock
 from service_kit.db.keyset import Position
 from service_kit.db.session import Database, ReadSession
 from service_kit.identity.model import Permission
-from service_kit.ids import is_id
 from service_kit.web.paging import CursorCodec
 from tenant_service.asking import Asker
 from tenant_service.audit.schemas import AuditRow
@@ -21,10 +20,15 @@ from tenant_service.hosts import TenantHosts
 from tenant_service.invitations.models import InvitationStatus
 from tenant_service.invitations.repository import InvitationRepository
 from tenant_service.tenants.counting import TenantCounter
-from tenant_service.tenants.errors import TenantNotFoundError
 from tenant_service.tenants.models import Organization, OwnerState, TenantFilter
+from tenant_service.tenants.named import named_tenant
+from tenant_service.tenants.people import Person, TenantPeople
 from tenant_service.tenants.repository import TenantRepository
 from tenant_service.tenants.schemas import (
+    BillingSummary,
+    ConnectedAccount,
+    FeatureFlag,
+    Owner,
     PageInfo,
     PendingInvitation,
     TenantCounts,
@@ -35,12 +39,36 @@ from tenant_service.tenants.schemas import (
     TenantRow,
     TenantSort,
 )
-from tenant_service.tenants.slugs import broken_rule
 
 _MOST_INVITATIONS: Final = 20
+_MOST_ACCOUNTS: Final = 20
 _RECENT_ROWS: Final = 10
 
 _OwnerInvitations = Mapping[tuple[str, InvitationStatus], datetime]
+
+
+class Accounts(Protocol):
+    """What a tenant has connected."""
+
+    async def newest_of(
+        self, session: ReadSession, organization_id: str, *, limit: int
+    ) -> Sequence[ConnectedAccount]: ...
+
+    async def count_of(self, session: ReadSession, organization_id: str) -> int: ...
+
+
+class Flags(Protocol):
+    """What is switched on for a tenant."""
+
+    async def all_of(self, session: ReadSession, organization_id: str) -> Sequence[FeatureFlag]: ...
+
+
+class Billing(Protocol):
+    """The totals of tenants that have a billing account."""
+
+    async def totals(
+        self, session: ReadSession, organization_ids: Sequence[str]
+    ) -> Mapping[str, BillingSummary]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +83,10 @@ class TenantService:
     counter: TenantCounter
     clock: Clock
     hosts: TenantHosts
+    people: TenantPeople
+    accounts: Accounts
+    flags: Flags
+    billing: Billing
 
     async def page(self, query: TenantQuery) -> TenantPage:
         """One page. Raises BadRequestError for a cursor of another list or another filter."""
@@ -71,17 +103,23 @@ class TenantService:
             )
             rows, more = _cut(found, query.limit, position)
             owners = await self.invitations.owner_invitations(session, [row.id for row in rows])
-        data = [self._row(row, owners) for row in rows]
+            totals = await self.billing.totals(session, [row.id for row in rows])
+        data = [self._row(row, owners, totals.get(row.id)) for row in rows]
         return TenantPage(data=data, page=self._page_info(rows, position, bound, more=more))
 
     async def detail(self, asker: Asker, reference: str) -> TenantDetail:
         """One tenant by id or slug. Raises TenantNotFoundError."""
         async with self.database.read() as session:
-            tenant = await self._find(session, reference)
+            tenant = await named_tenant(self.tenants, session, reference)
             pending = await self.invitations.pending_of(session, tenant.id, limit=_MOST_INVITATIONS)
             open_count = await self.invitations.count_pending(session, tenant.id)
             owners = await self.invitations.owner_invitations(session, [tenant.id])
             recent = await self._recent(session, asker, tenant.id)
+            counts = await self._counts(session, tenant.id, open_invitations=open_count)
+            owner = await self.people.owner(session, tenant.id)
+            accounts = await self.accounts.newest_of(session, tenant.id, limit=_MOST_ACCOUNTS)
+            flags = await self.flags.all_of(session, tenant.id)
+            totals = await self.billing.totals(session, [tenant.id])
         return TenantDetail(
             id=tenant.id,
             slug=tenant.slug,
@@ -92,13 +130,15 @@ class TenantService:
             status=tenant.status,
             status_since=tenant.status_since,
             status_reason=tenant.status_reason,
+            purge_after=tenant.purge_after,
+            purged_at=tenant.purged_at,
             hosted_at=self.hosts.host(tenant.slug),
             created_at=tenant.created_at,
             updated_at=tenant.updated_at,
             created_by=tenant.created_by_operator_id,
             version=tenant.version,
             owner_state=self._owner_state(tenant.id, owners),
-            owner=None,
+            owner=_owner(owner),
             pending_invitations=[
                 PendingInvitation(
                     id=invitation.id,
@@ -109,10 +149,10 @@ class TenantService:
                 )
                 for invitation in pending
             ],
-            counts=TenantDetailCounts(members=0, pending_invitations=open_count, connected_accounts=0),
-            connected_accounts=[],
-            billing=None,
-            flags=[],
+            counts=counts,
+            connected_accounts=list(accounts),
+            billing=totals.get(tenant.id),
+            flags=list(flags),
             recent_audit=recent,
         )
 
@@ -129,16 +169,14 @@ class TenantService:
             approximate=counted.approximate,
         )
 
-    async def _find(self, session: ReadSession, reference: str) -> Organization:
-        # Only what has the shape of an id or slug reaches the database: PostgreSQL has no NUL in text.
-        tenant = None
-        if is_id(reference, "org"):
-            tenant = await self.tenants.by_id(session, reference)
-        elif broken_rule(reference, frozenset()) is None:
-            tenant = await self.tenants.by_slug(session, reference)
-        if tenant is None:
-            raise TenantNotFoundError
-        return tenant
+    async def _counts(
+        self, session: ReadSession, tenant_id: str, *, open_invitations: int
+    ) -> TenantDetailCounts:
+        return TenantDetailCounts(
+            members=await self.people.count(session, tenant_id),
+            pending_invitations=open_invitations,
+            connected_accounts=await self.accounts.count_of(session, tenant_id),
+        )
 
     async def _recent(self, session: ReadSession, asker: Asker, tenant_id: str) -> list[AuditRow] | None:
         if not asker.identity.may(Permission.VIEW_AUDIT_LOGS_GLOBAL):
@@ -152,7 +190,9 @@ class TenantService:
         )
         return [AuditRow.of(row) for row in rows]
 
-    def _row(self, tenant: Organization, owners: _OwnerInvitations) -> TenantRow:
+    def _row(
+        self, tenant: Organization, owners: _OwnerInvitations, billing: BillingSummary | None
+    ) -> TenantRow:
         return TenantRow(
             id=tenant.id,
             slug=tenant.slug,
@@ -161,7 +201,7 @@ class TenantService:
             plan=tenant.plan,
             status=tenant.status,
             created_at=tenant.created_at,
-            credits_remaining=None,
+            credits_remaining=billing.remaining if billing is not None else None,
             owner_state=self._owner_state(tenant.id, owners),
         )
 
@@ -188,6 +228,17 @@ class TenantService:
             prev_cursor=self.cursors.encode(prev_cursor, bound) if prev_cursor else None,
             has_more=has_later,
         )
+
+
+def _owner(person: Person | None) -> Owner | None:
+    if person is None:
+        return None
+    return Owner(
+        name=person.name,
+        email=person.email,
+        since=person.since,
+        last_sign_in_at=person.last_sign_in_at,
+    )
 
 
 def _filter(query: TenantQuery) -> TenantFilter:
