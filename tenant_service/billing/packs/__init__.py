@@ -1,0 +1,1 @@
+"""Credit packs: what tenants can buy, and at which price."""
