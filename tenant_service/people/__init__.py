@@ -1,0 +1,1 @@
+"""People of the tenants: users, their places in tenants, their sessions."""
