@@ -1,11 +1,11 @@
 """The composition root: one tenant service from its settings.
 
 Everything that lives as long as the process is opened and closed here, and nothing runs at import.
-The public listener for tenants' own hosts is another application; this one speaks only to the
+The public listener for tenants' own hosts is another application; the internal one speaks only to the
 sidecar and to the admin service.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from service_kit.audit.alarm import AuditMetrics
+from service_kit.audit.export_places import ChainPlaces
 from service_kit.audit.publishing import Shown
 from service_kit.audit.queries import AuditQueries
 from service_kit.audit.recorder import AuditRecorder
@@ -26,6 +28,11 @@ from service_kit.errors import UnavailableError
 from service_kit.identity.replay import MemoryReplayGuard
 from service_kit.identity.verifying import IdentityVerifier, PublicKeys, VerifierPolicy
 from service_kit.ids import IdFactory
+from service_kit.jobs.job import Job
+from service_kit.jobs.opening import runner_of
+from service_kit.jobs.overview import JobOverview
+from service_kit.jobs.runner import JobRunner
+from service_kit.system.desk import SystemDesk
 from service_kit.telemetry.metrics import RequestMetrics
 from service_kit.web.api import MOST_BODY_BYTES, Endpoint, mount
 from service_kit.web.guard import GuardMetrics, guard_middleware
@@ -35,24 +42,37 @@ from service_kit.web.measuring import measuring_middleware
 from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
 from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
+from tenant_service.accounts import handlers as account_handlers
 from tenant_service.audit import handlers as audit_handlers
 from tenant_service.audit.repository import ActivityRepository
 from tenant_service.audit.service import AuditService
-from tenant_service.invitations.repository import InvitationRepository
+from tenant_service.billing.credits import handlers as credit_handlers
+from tenant_service.billing.credits.service import Caps
+from tenant_service.billing.packs import handlers as pack_handlers
+from tenant_service.billing.runtime import handlers as runtime_handlers
+from tenant_service.billing.runtime.doors import RuntimeDoor, two_doors
+from tenant_service.billing_wiring import BillingParts, billing_jobs, wire_billing
+from tenant_service.flags import handlers as flag_handlers
+from tenant_service.inviting import handlers as inviting_handlers
+from tenant_service.public.plane import PLANE
+from tenant_service.public_wiring import open_plane, plane_jobs, public_app
 from tenant_service.recording import CountedRecorder
 from tenant_service.settings import TenantSettings
+from tenant_service.support import handlers as support_handlers
+from tenant_service.support.composition import SearchRules, SupportParts, open_support
+from tenant_service.system import handlers as system_handlers
+from tenant_service.system.working import JOBS, QUEUES, Work
 from tenant_service.tables import Tables
+from tenant_service.tenant_wiring import TenantParts, wire_tenants
 from tenant_service.tenants import handlers as tenant_handlers
-from tenant_service.tenants.counting import TenantCounter
-from tenant_service.tenants.creation import TenantCreation
-from tenant_service.tenants.repository import TenantRepository
-from tenant_service.tenants.service import TenantService
-from tenant_service.tenants.slugs import load_reserved_slugs
 
 AUDIENCE: Final = "tenant_service"
 DELEGATE: Final = "admin_service"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _NAMESPACE: Final = "tenant_service"
+
+PLATFORM_ROLE: Final = "platform_app"
+"""The role of PostgreSQL that serves operators and runs the jobs (migration 0008)."""
 
 DATABASE = web.AppKey("database", Database)
 
@@ -63,11 +83,28 @@ class Applications:
 
     internal: web.Application
     ops: web.Application
+    public: web.Application
+    """For tenants' own hosts; it uses the database of `internal`, and must end before it."""
 
 
 def endpoints() -> tuple[Endpoint, ...]:
     """Every endpoint of the internal listener: routes, guards and OpenAPI are made from this table."""
-    return (*tenant_handlers.endpoints(), *audit_handlers.endpoints())
+    return (
+        *tenant_handlers.endpoints(),
+        *inviting_handlers.endpoints(),
+        *account_handlers.endpoints(),
+        *flag_handlers.endpoints(),
+        *audit_handlers.endpoints(),
+        *system_handlers.endpoints(),
+        *support_handlers.endpoints(),
+        *pack_handlers.endpoints(),
+        *credit_handlers.endpoints(),
+    )
+
+
+def runtime_endpoints() -> tuple[Endpoint, ...]:
+    """The endpoints of the product's runtime: the same listener, another door (ADR 0024)."""
+    return runtime_handlers.endpoints()
 
 
 def create_app(
@@ -78,21 +115,27 @@ def create_app(
     keys, source = (public_keys, None) if public_keys is not None else _key_source(settings, clock)
     policy = VerifierPolicy(issuer=settings.internal_issuer, audience=AUDIENCE, delegate=DELEGATE)
     verifier = IdentityVerifier(policy, keys, MemoryReplayGuard(clock), clock)
+    refusals = GuardMetrics(registry, _NAMESPACE)
+    door = RuntimeDoor.of(settings.credits_keys_file, settings.credits_issuer, AUDIENCE, clock)
     internal = web.Application(
         client_max_size=MOST_BODY_BYTES,
         middlewares=[
             measuring_middleware(RequestMetrics(registry, _NAMESPACE), clock),
             problem_middleware(),
-            guard_middleware(verifier, GuardMetrics(registry, _NAMESPACE), accepts_delegation=True),
+            two_doors(
+                guard_middleware(verifier, refusals, accepts_delegation=True),
+                door.guard(refusals, clock),
+                runtime_endpoints(),
+            ),
         ],
     )
-    mount(internal, endpoints())
+    mount(internal, (*endpoints(), *runtime_endpoints()))
     shown = Shown()
-    internal.cleanup_ctx.append(_resources(settings, clock, registry, source, shown))
-    checks = [_database_check(internal), *([source.readiness] if source else [])]
+    internal.cleanup_ctx.append(_resources(settings, clock, registry, (source, door.source), shown))
+    checks = [_database_check(internal), *([source.readiness] if source else []), *door.checks]
     ops = ops_app(registry, checks)
     shown.mount(ops)
-    return Applications(internal, ops)
+    return Applications(internal, ops, public_app(internal, registry, clock))
 
 
 def _key_source(settings: TenantSettings, clock: Clock) -> tuple[PublicKeys, JwksSource]:
@@ -104,7 +147,7 @@ def _resources(
     settings: TenantSettings,
     clock: Clock,
     registry: CollectorRegistry,
-    source: JwksSource | None,
+    sources: Iterable[JwksSource | None],
     shown: Shown,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def open_all(app: web.Application) -> AsyncIterator[None]:
@@ -114,13 +157,19 @@ def _resources(
             database = Database.open(url)
             stack.push_async_callback(database.close)
             await migrate(database, MIGRATIONS)
-            if source is not None:
+            for source in filter(None, sources):
                 stack.push_async_callback(source.close)
                 await source.start()
-            await _wire(app, settings, clock, database, registry)
-            beat = settings.audit_keeping.beat(database, Tables().audit, clock, shown)
+            database = database.acting_as(PLATFORM_ROLE)  # from here on nothing has the owner's rights
+            metrics = AuditMetrics(registry, _NAMESPACE)
+            await _wire(app, settings, clock, database, registry, metrics=metrics)
+            stack.callback(app[PLANE].passwords.close)
+            beat = settings.audit_keeping.beat(database, Tables().audit, clock, shown, metrics)
             stack.push_async_callback(beat.close)
             await beat.start()
+            runner = _runner(app[JOBS], database, clock, registry)
+            stack.push_async_callback(runner.close)
+            await runner.start()
             yield
 
     return open_all
@@ -132,41 +181,55 @@ async def _wire(
     clock: Clock,
     database: Database,
     registry: CollectorRegistry,
+    *,
+    metrics: AuditMetrics,
 ) -> None:
     tables, ids = Tables(), IdFactory(clock)
-    tenants = TenantRepository(tables.organizations, tables.slug_tombstones)
-    invitations = InvitationRepository(tables.invitations)
     audit = AuditQueries(tables.audit)
     cursor_key = await ensure_service_key(database, tables.service_keys, "cursor", clock)
+    work = Work(settings, database, tables, clock)
+    outbox, app[JOBS] = work.outbox(ids), list(work.own_jobs())
+    recorder = CountedRecorder(AuditRecorder(tables.audit, ids, clock), registry, _NAMESPACE)
     app[DATABASE] = database
-    app[tenant_handlers.CREATION] = TenantCreation(
+    cursors = CursorCodec(cursor_key)
+    parts = TenantParts(database, tables, recorder, outbox, ids, clock, cursors, settings)
+    wire_tenants(app, parts)
+    caps = Caps(settings.grant_max, settings.grant_support_max, settings.grant_daily_max)
+    billing = BillingParts(database, tables, recorder, ids, clock, cursors, caps)
+    wire_billing(app, billing)
+    app[PLANE] = await open_plane(parts, billing)
+    app[JOBS] += plane_jobs(parts, registry)
+    app[JOBS] += billing_jobs(billing, registry, _NAMESPACE)
+    app[system_handlers.DESK] = SystemDesk(
         database=database,
-        tenants=tenants,
-        invitations=invitations,
-        recorder=CountedRecorder(AuditRecorder(tables.audit, ids, clock), registry, _NAMESPACE),
-        idempotency=IdempotencyStore(tables.idempotency, clock),
-        ids=ids,
+        overview=JobOverview(tables.jobs),
+        queue_names=QUEUES,
+        recorder=recorder,
+        keys=IdempotencyStore(tables.idempotency, clock),
         clock=clock,
-        hosts=settings.hosts,
-        reserved_slugs=load_reserved_slugs(),
-    )
-    app[tenant_handlers.TENANTS] = TenantService(
-        database=database,
-        tenants=tenants,
-        invitations=invitations,
-        audit=audit,
-        cursors=CursorCodec(cursor_key),
-        counter=TenantCounter(database, tenants, invitations, clock),
-        clock=clock,
-        hosts=settings.hosts,
     )
     app[audit_handlers.AUDIT] = AuditService(
         database,
         audit,
         ActivityRepository(tables.audit),
         clock,
-        settings.audit_keeping.prover(database, tables.audit),
+        settings.audit_keeping.watched_prover(database, tables.audit, clock, metrics),
+        tables.audit,
+        ChainPlaces(tables.audit),
     )
+    await _wire_support(app, settings, SupportParts(database, tables, recorder, ids, clock, registry))
+
+
+async def _wire_support(app: web.Application, settings: TenantSettings, parts: SupportParts) -> None:
+    roles = frozenset(settings.support_query_roles)
+    rules = SearchRules(roles, settings.support_access_visible, settings.predicate_key)
+    support = await open_support(parts, rules, _NAMESPACE)
+    app[support_handlers.SEARCH] = support.search
+    app[support_handlers.CHECKING] = support.checking
+
+
+def _runner(jobs: list[Job], database: Database, clock: Clock, registry: CollectorRegistry) -> JobRunner:
+    return runner_of(jobs, database, Tables().jobs, clock, registry, namespace=_NAMESPACE, queues=QUEUES)
 
 
 def _database_check(internal: web.Application) -> ReadinessCheck:

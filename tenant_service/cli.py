@@ -1,7 +1,7 @@
-"""The command line: `tenant-service run`, `migrate` and `audit verify`.
+"""The command line: `tenant-service run`, `migrate`, `audit verify` and `ledger verify`.
 
-Exit status 2 means that the settings are wrong, 1 that the service could not run, or that the audit log is
-broken.
+Exit status 2 means that the settings are wrong, 1 that the service could not run, or that the audit log or
+the ledger of credits is broken.
 """
 
 import argparse
@@ -9,8 +9,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from service_kit.audit.telling import add_audit_arguments, tell, verify
+from service_kit.audit.erase_command import WrongArgumentsError, add_erase_arguments, erase, refused
+from service_kit.audit.erasing import Basis
+from service_kit.audit.telling import add_audit_arguments, tell, verify, verify_offline
 from service_kit.clock import SystemClock
 from service_kit.db.migrations import DatabaseNewerError, migrate
 from service_kit.db.process_lock import DatabaseInUseError, sole_process
@@ -21,8 +24,12 @@ from service_kit.settings import SettingsError, load_settings
 from service_kit.telemetry.logging import configure_logging
 from service_kit.web.serving import PortInUseError, Site, run_service, serving
 from tenant_service.app import MIGRATIONS, create_app
+from tenant_service.billing.telling import add_ledger_arguments, tell_ledger, verify_ledger
 from tenant_service.settings import TenantSettings
 from tenant_service.tables import Tables
+
+_PUBLIC_OPTIONS = {"keepalive_timeout": 75.0}
+"""A connection that rests, or dribbles a further head, is closed after that many seconds."""
 
 _FAULTS = (DatabaseNewerError, DatabaseInUseError, PortInUseError, UnavailableError, KeyFileError)
 
@@ -30,6 +37,8 @@ _FAULTS = (DatabaseNewerError, DatabaseInUseError, PortInUseError, UnavailableEr
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     arguments = _arguments().parse_args(argv)
+    if (status := verify_offline(arguments)) is not None:
+        return status
     command: Callable[[TenantSettings, argparse.Namespace], int] = arguments.command
     try:
         settings = load_settings(TenantSettings, os.environ)
@@ -52,7 +61,10 @@ def _arguments() -> argparse.ArgumentParser:
     upgrade = commands.add_parser("migrate", help="bring the database to this version's schema")
     upgrade.set_defaults(command=_migrate)
     audit = commands.add_parser("audit", help="prove the audit log")
-    add_audit_arguments(audit).set_defaults(command=_audit_verify)
+    erasing = partial(add_erase_arguments, bases=(Basis.USER, Basis.ORGANIZATION), command=_audit_erase)
+    add_audit_arguments(audit, erasing).set_defaults(command=_audit_verify)
+    ledger = commands.add_parser("ledger", help="prove the ledger of credits")
+    add_ledger_arguments(ledger).set_defaults(command=_ledger_verify)
     return parser
 
 
@@ -63,6 +75,7 @@ def _run(settings: TenantSettings, _arguments: argparse.Namespace) -> int:
         apps = create_app(settings, clock=SystemClock())
         sites = [
             Site("internal", settings.listen, apps.internal),
+            Site("public", settings.public_listen, apps.public, _PUBLIC_OPTIONS, head_seconds=15.0),
             Site("operations", settings.ops_listen, apps.ops),
         ]
         async with serving(sites):
@@ -91,3 +104,17 @@ def _audit_verify(settings: TenantSettings, arguments: argparse.Namespace) -> in
     url = settings.database_url.get_secret_value()
     proof = asyncio.run(verify(url, Tables().audit, settings.audit_keeping, chain=arguments.chain))
     return tell(proof, as_json=arguments.json)
+
+
+def _audit_erase(settings: TenantSettings, arguments: argparse.Namespace) -> int:
+    url = settings.database_url.get_secret_value()
+    try:
+        print(asyncio.run(erase(url, Tables().audit, SystemClock(), arguments)))
+    except WrongArgumentsError as error:
+        return refused("tenant-service", error)
+    return 0
+
+
+def _ledger_verify(settings: TenantSettings, arguments: argparse.Namespace) -> int:
+    url = settings.database_url.get_secret_value()
+    return tell_ledger(asyncio.run(verify_ledger(url, Tables().billing)), as_json=arguments.json)

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, Text, cast, func, select
 
 from service_kit.audit.events import AuditScope
+from service_kit.audit.hiding import shown_only
 from service_kit.audit.tables import AuditTables
 from service_kit.db.session import ReadSession
 
@@ -30,7 +31,7 @@ class ActivityRepository:
             .group_by(day)
         )
         if hide_admin_events:
-            query = query.where(events.event.not_like("admin.%"))  # R-080, inside the SQL
+            query = query.where(*shown_only(events.event))  # R-080, inside the SQL
         return {date.fromisoformat(row["day"]): row["n"] for row in await session.rows(query)}
 
     def _day(self, dialect: str) -> ColumnElement[str]:

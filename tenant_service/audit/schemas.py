@@ -4,13 +4,15 @@ The admin service merges them with its own rows; it is the one that makes cursor
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from service_kit.audit.events import Outcome, Severity
+from service_kit.audit.events import EventType, Outcome, Severity, Visibility
+from service_kit.audit.export_places import RowPlace
 from service_kit.audit.proving import Anchored, AnchorState, Proof
 from service_kit.audit.queries import AuditFilter
 from service_kit.audit.verifying import Differs, Stretch, printable
@@ -86,11 +88,54 @@ class AuditRows(ApiModel):
     data: list[AuditRow]
 
 
+class AuditPlace(ApiModel):
+    """A row's neighbours in its chain by their hashes, and the newest signed note that covers the row."""
+
+    previous_hash: str | None
+    next_hash: str | None
+    head_seq: int
+    checkpoint: str | None
+    checkpoint_seq: int | None
+
+    @classmethod
+    def of(cls, place: RowPlace) -> Self:
+        return cls(**asdict(place))
+
+
 class AuditDetail(ApiModel):
-    """One row, and the other row of its dual-scope pair."""
+    """One row, the other row of its dual-scope pair, and its place in its chain."""
 
     row: AuditRow
     twin: AuditRow | None
+    place: AuditPlace
+
+
+class CataloguedEvent(ApiModel):
+    """One kind of event; `scope` is `global`, `tenant`, or `dual` for a row of each."""
+
+    event: str
+    action: str
+    severity: Severity
+    scope: Visibility
+    version: int
+    resource_type: str
+
+    @classmethod
+    def of(cls, known: EventType) -> Self:
+        return cls(
+            event=known.name,
+            action=known.action,
+            severity=known.severity,
+            scope=known.visibility,
+            version=known.version,
+            resource_type=known.resource_type,
+        )
+
+
+class EventCatalogue(ApiModel):
+    """What this service can record (C-09)."""
+
+    data: list[CataloguedEvent]
 
 
 class AuditQuery(QueryModel):
@@ -203,6 +248,34 @@ class AuditProof(ApiModel):
             checkpoints=Anchors.of(proof.checkpoints),
             witness=Anchors.of(proof.witness),
         )
+
+
+class CountsQuery(QueryModel):
+    """A period, its end excluded."""
+
+    since: UtcMoment = Field(alias="from")
+    until: UtcMoment = Field(alias="to")
+
+
+class CountedEvent(ApiModel):
+    event: str
+    severity: str
+    outcome: str
+    count: int
+
+
+class CountedActor(ApiModel):
+    actor_type: str
+    actor_id: str
+    actor_email: str
+    count: int
+
+
+class AuditCountsModel(ApiModel):
+    """How much was recorded in a period."""
+
+    events: list[CountedEvent]
+    actors: list[CountedActor]
 
 
 class ActivityQuery(QueryModel):

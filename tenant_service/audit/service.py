@@ -4,11 +4,15 @@ Nothing here writes: rows are made by the transactions that they tell of.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
+from service_kit.audit.export_counts import AuditCounts
+from service_kit.audit.export_places import ChainPlaces
+from service_kit.audit.export_rows import ExportWalk
 from service_kit.audit.proving import AuditProver
 from service_kit.audit.queries import AuditQueries
+from service_kit.audit.tables import AuditTables
 from service_kit.clock import Clock
 from service_kit.db.session import Database
 from service_kit.errors import NotFoundError
@@ -17,14 +21,22 @@ from tenant_service.asking import Asker
 from tenant_service.audit.repository import ActivityRepository
 from tenant_service.audit.schemas import (
     AuditActivity,
+    AuditCountsModel,
     AuditDetail,
+    AuditPlace,
     AuditProof,
     AuditQuery,
     AuditRow,
     AuditRows,
+    CataloguedEvent,
+    CountedActor,
+    CountedEvent,
+    CountsQuery,
     DayCount,
+    EventCatalogue,
     VerifyQuery,
 )
+from tenant_service.events import CATALOGUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,8 @@ class AuditService:
     activity_repository: ActivityRepository
     clock: Clock
     prover: AuditProver
+    tables: AuditTables
+    places: ChainPlaces
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     """A verification reads the whole log: a second one waits for the first."""
 
@@ -65,7 +79,33 @@ class AuditService:
             if row is None:
                 raise _not_found()
             twin = await self.queries.twin(session, row, hide_admin_events=hide)
-        return AuditDetail(row=AuditRow.of(row), twin=AuditRow.of(twin) if twin is not None else None)
+            place = await self.places.of(session, row)
+        return AuditDetail(
+            row=AuditRow.of(row),
+            twin=AuditRow.of(twin) if twin is not None else None,
+            place=AuditPlace.of(place),
+        )
+
+    def export(self, asker: Asker, query: AuditQuery) -> ExportWalk:
+        """Every row that fits the filter, with all that its hash covers; a place and a limit ask nothing."""
+        return ExportWalk(
+            self.database, self.tables, query.filter, hide_admin_events=asker.hides_admin_events
+        )
+
+    def catalogue(self) -> EventCatalogue:
+        """What this service can record."""
+        return EventCatalogue(data=[CataloguedEvent.of(known) for known in CATALOGUE])
+
+    async def counts(self, asker: Asker, query: CountsQuery) -> AuditCountsModel:
+        """How much was recorded, by event and by actor."""
+        counts, hide = AuditCounts(self.tables), asker.hides_admin_events
+        async with self.database.read() as session:
+            events = await counts.by_event(session, query.since, query.until, hide_admin_events=hide)
+            actors = await counts.by_actor(session, query.since, query.until, hide_admin_events=hide)
+        return AuditCountsModel(
+            events=[CountedEvent(**asdict(one)) for one in events],
+            actors=[CountedActor(**asdict(one)) for one in actors],
+        )
 
     async def activity(self, asker: Asker, *, days: int) -> AuditActivity:
         """Actions per UTC day, oldest first, today last."""

@@ -4,7 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from service_kit.jobs.runner import JobRunner
 from tests.integration.tenant_service.tenant_process import TenantProcess, tenant_process
+
+
+@pytest.fixture
+def no_job_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner of a service that starts after this begins nothing: the test alone runs jobs and writes."""
+
+    async def start(_runner: JobRunner) -> None:
+        return None
+
+    monkeypatch.setattr(JobRunner, "start", start)
 
 
 @pytest.fixture

@@ -61,7 +61,8 @@ class TenantProcess:
 
     @property
     def database(self) -> Database:
-        return self.apps.internal[DATABASE]
+        served = self.apps.internal[DATABASE]
+        return Database(served.write_engine, served._read)  # with the rights of the owner
 
     async def get(self, target: str, role: Role | None = Role.SUPER_ADMIN, **identity: Any) -> ClientResponse:
         headers = self.vouch.headers(role, audience=AUDIENCE, target=target, **identity)

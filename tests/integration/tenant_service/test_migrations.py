@@ -37,7 +37,7 @@ def differences(connection: Connection) -> list[object]:
 
 CONSTRAINTS = text(
     "SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint "
-    "WHERE connamespace = 'public'::regnamespace"
+    "WHERE connamespace = 'public'::regnamespace AND contype <> 't'"
 )
 INDEXES = text("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
 STATEMENTS = text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type <> 'trigger'")

@@ -15,6 +15,8 @@ import pytest
 
 from service_kit.identity.keys import load_signing_keys, new_signing_key, public_jwks
 from service_kit.identity.model import Role
+from tenant_service.app import MIGRATIONS
+from tests.fixtures.databases import newest_revision
 from tests.fixtures.identities import Vouch
 from tests.integration.tenant_service.tenant_process import AUDIENCE, TENANTS, new_tenant
 
@@ -35,6 +37,7 @@ def environ(tmp_path: Path) -> Mapping[str, str]:
         "PATH": os.environ["PATH"],
         "TENANT_DATABASE_URL": f"sqlite:///{tmp_path}/data/tenant.db",
         "TENANT_SERVICE_LISTEN": f"127.0.0.1:{free_port()}",
+        "TENANT_PUBLIC_LISTEN": f"127.0.0.1:{free_port()}",
         "TENANT_SERVICE_OPS_LISTEN": f"127.0.0.1:{free_port()}",
         "INTERNAL_JWKS_FILE": str(tmp_path / "jwks.json"),
     }
@@ -116,6 +119,7 @@ async def test_a_second_process_on_one_sqlite_file_is_refused(environ: Mapping[s
     """It ends at once with one clear line; the first goes on."""
     second_ports = {
         "TENANT_SERVICE_LISTEN": f"127.0.0.1:{free_port()}",
+        "TENANT_PUBLIC_LISTEN": f"127.0.0.1:{free_port()}",
         "TENANT_SERVICE_OPS_LISTEN": f"127.0.0.1:{free_port()}",
     }
     async with running(environ) as first:
@@ -143,7 +147,10 @@ async def test_a_port_in_use_is_one_clear_line(environ: Mapping[str, str]) -> No
 
 async def test_migrating_by_hand_says_the_revision(environ: Mapping[str, str]) -> None:
     """`tenant-service migrate` prepares the database and serves nothing."""
-    assert await ended(await start(environ, "migrate")) == (0, "the database is at revision 0002\n")
+    assert await ended(await start(environ, "migrate")) == (
+        0,
+        f"the database is at revision {newest_revision(MIGRATIONS)}\n",
+    )
 
 
 async def test_the_audit_log_is_proven_by_hand(environ: Mapping[str, str]) -> None:

@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Executable
 
 from service_kit.audit.events import AuditEntry
-from service_kit.db.session import Parameters, WriteSession
+from service_kit.db.session import WriteSession
 from service_kit.identity.model import Role
 from tenant_service.recording import Recorder
 from tenant_service.tenants.handlers import CREATION
 from tenant_service.tenants.schemas import NewTenant
+from tests.integration.tenant_service.faults import FaultyWrites
 from tests.integration.tenant_service.tenant_process import (
     TABLES,
     TENANTS,
@@ -170,28 +170,6 @@ def wish(slug: str = "acme") -> NewTenant:
     return NewTenant(slug=slug, name="Acme Inc", primary_admin_email="bob@example.com")
 
 
-class FaultyWrites:
-    """Makes the n-th write of a transaction fail, once it has been executed."""
-
-    def __init__(self, fails_at: int) -> None:
-        self.fails_at = fails_at
-        self.seen = 0
-
-    def install(self, patch: pytest.MonkeyPatch) -> None:
-        real = WriteSession.execute
-
-        async def execute(
-            session: WriteSession, statement: Executable, parameters: Parameters | None = None
-        ) -> int:
-            touched = await real(session, statement, parameters)
-            self.seen += 1
-            if self.seen == self.fails_at:
-                raise OSError("the machine lost power")
-            return touched
-
-        patch.setattr(WriteSession, "execute", execute)
-
-
 async def test_a_fault_after_any_statement_leaves_nothing_behind(
     process: TenantProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,7 +208,7 @@ async def test_a_database_that_refuses_the_second_audit_row_refuses_the_tenant(
     answer = await process.create(new_tenant(), key="k")
 
     assert answer.status == 500
-    assert (await answer.json())["code"] == "INTERNAL_ERROR"
+    assert (await answer.json())["code"] == "AUDIT_WRITE_FAILED"
     assert set((await process.counts()).values()) == {0}
     assert await process.metric("tenant_service_audit_write_failures_total") == 1
 

@@ -37,6 +37,8 @@ async def test_a_tenant_is_seen_by_id_and_by_slug(process: TenantProcess) -> Non
         "status": "active",
         "statusSince": None,
         "statusReason": None,
+        "purgeAfter": None,
+        "purgedAt": None,
         "hostedAt": "acme.app.example.com",
         "createdAt": "2026-01-02T03:04:05Z",
         "updatedAt": "2026-01-02T03:04:05Z",

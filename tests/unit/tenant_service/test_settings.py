@@ -36,6 +36,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ({"TENANT_DATABASE_URL": "sqlite://"}, "TENANT_DATABASE_URL"),
         ({"TENANT_SERVICE_LISTEN": "8082"}, "TENANT_SERVICE_LISTEN"),
         ({"TENANT_SERVICE_OPS_LISTEN": "127.0.0.1:70000"}, "TENANT_SERVICE_OPS_LISTEN"),
+        ({"TENANT_PUBLIC_LISTEN": "8083"}, "TENANT_PUBLIC_LISTEN"),
+        ({"TENANT_PUBLIC_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "TENANT_PUBLIC_TRUSTED_PROXIES"),
         ({"TENANT_BASE_DOMAIN": "https://app.example.com"}, "TENANT_BASE_DOMAIN"),
         ({"TENANT_BASE_DOMAIN": "app.example.com:8003"}, "TENANT_BASE_DOMAIN"),
         ({"TENANT_BASE_DOMAIN": "app..example.com"}, "TENANT_BASE_DOMAIN"),

@@ -69,6 +69,27 @@ def test_the_words_of_the_specification_are_reserved(word: str) -> None:
     assert broken_rule(word, RESERVED) is SlugRule.RESERVED
 
 
+LOOKALIKES = (
+    "\u0430\u0435\u043e\u0440\u0441\u0445\u0501\u0261\u0131\uff41\u1d43\u2170\u00df\u212a"
+    "\u017f\u0307\u200b\u00ad\u2010\u2011\uff0d"
+)
+"""Letters and hyphens of other alphabets that look like those of a slug, and marks that nobody sees."""
+
+
+@given(st.from_regex(WRITTEN), st.sampled_from(LOOKALIKES), st.integers(0, 62))
+def test_one_look_alike_anywhere_is_refused(text: str, letter: str, place: int) -> None:
+    """R-100, data-model 2.7: no homoglyph, no invisible character and no other hyphen gets through."""
+    disguised = text[:place] + letter + text[place + 1 :]
+
+    assert broken_rule(disguised, RESERVED) is SlugRule.CHARACTERS
+
+
+@given(st.from_regex(r"\A[0-9]{1,70}\Z") | st.from_regex(r"\Axn--[a-z0-9-]{0,60}\Z"))
+def test_numbers_and_encoded_names_are_refused(text: str) -> None:
+    """R-100, data-model 2.7: digits alone and `xn--…` are no slugs, whatever their length."""
+    assert broken_rule(text, RESERVED) is not None
+
+
 def test_every_reserved_word_could_otherwise_be_a_slug() -> None:
     """A line that another rule refuses already would only pretend to protect something."""
     assert [word for word in sorted(RESERVED) if broken_rule(word, frozenset()) is not None] == []
