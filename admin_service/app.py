@@ -15,9 +15,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from admin_service.audit import handlers as audit_handlers
+from admin_service.audit import predicate_check
+from admin_service.audit.evidence import AuditEvidence
+from admin_service.audit.export import AuditExporter
 from admin_service.audit.repository import AuditRepository
 from admin_service.audit.service import AuditReader
 from admin_service.audit.verification import AuditVerification
+from admin_service.audit.views import AuditViews
 from admin_service.denials import handlers as denial_handlers
 from admin_service.denials.repository import DenialRepository
 from admin_service.denials.service import DenialService
@@ -52,8 +56,14 @@ from admin_service.sessions.repository import SessionRepository
 from admin_service.sessions.service import SessionService
 from admin_service.sessions.upstreams import SessionCheckVerifier
 from admin_service.settings import AdminSettings
-from admin_service.tables import AUDIT, IDEMPOTENCY, SERVICE_KEYS
+from admin_service.support_search import SupportSearch
+from admin_service.system import handlers as system_handlers
+from admin_service.system.service import SystemService
+from admin_service.system.tenant_side import TenantSide
+from admin_service.system.working import jobs_of
+from admin_service.tables import AUDIT, IDEMPOTENCY, JOBS, SERVICE_KEYS
 from admin_service.tenant_api import TenantApi
+from service_kit.audit.alarm import AuditMetrics
 from service_kit.audit.beat import AuditBeat
 from service_kit.audit.keeping import AuditKeeping
 from service_kit.audit.publishing import Shown
@@ -66,6 +76,10 @@ from service_kit.errors import UnavailableError
 from service_kit.identity.replay import MemoryReplayGuard
 from service_kit.identity.verifying import PublicKeys, VerifierPolicy
 from service_kit.ids import IdFactory
+from service_kit.jobs.opening import runner_of
+from service_kit.jobs.overview import JobOverview
+from service_kit.jobs.runner import JobRunner
+from service_kit.system.desk import SystemDesk
 from service_kit.telemetry.metrics import RequestMetrics
 from service_kit.web.api import MOST_BODY_BYTES, Endpoint, mount
 from service_kit.web.guard import GuardMetrics, guard_middleware
@@ -77,6 +91,8 @@ from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
 
 AUDIENCE: Final = "admin_service"
+ROLE: Final = "admin_app"
+"""The role of PostgreSQL that serves requests (migration 0008)."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _NAMESPACE: Final = "admin_service"
 
@@ -116,7 +132,10 @@ class Services:
     denials: DenialService
     audit: AuditReader
     verification: AuditVerification
+    exporter: AuditExporter
+    evidence: AuditEvidence
     roster: RosterHub
+    system: SystemService
     tenants: TenantApi
 
 
@@ -141,12 +160,21 @@ async def create_app(
         database = Database.open(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
         await migrate(database, MIGRATIONS)
+        database = database.acting_as(ROLE)  # from here on nothing has the owner's rights
         service_keys = await _service_keys(database, clock)
         tenants = tenant_api or TenantApi(settings.tenant_service_url)
         cookie = SessionCookie(settings.ax_token_cookie)
         keeping, shown = settings.audit_keeping, Shown()
+        metrics = AuditMetrics(registry, _NAMESPACE)
         services = build_services(
-            database, service_keys, clock, registry, tenants, session_cookie=cookie, keeping=keeping
+            database,
+            service_keys,
+            clock,
+            registry,
+            tenants,
+            session_cookie=cookie,
+            keeping=keeping,
+            metrics=metrics,
         )
         panel = build_panel(services, service_keys, settings, clock)
         policy = VerifierPolicy(issuer=settings.internal_issuer, audience=AUDIENCE)
@@ -165,8 +193,9 @@ async def create_app(
         internal[DATABASE], internal[SERVICES], internal[PANEL] = database, services, panel
         mount(internal, endpoints(services, panel))
         internal.on_shutdown.append(_end_streams(services.roster))
-        beat = keeping.beat(database, AUDIT, clock, shown)
-        internal.cleanup_ctx.append(_resources(services, source, beat, stack.pop_all()))
+        beat = keeping.beat(database, AUDIT, clock, shown, metrics)
+        runner = runner_of(jobs_of(database, clock), database, JOBS, clock, registry, namespace=_NAMESPACE)
+        internal.cleanup_ctx.append(_resources(services, source, beat, runner, stack.pop_all()))
     checks = [_database_check(database), *([source.readiness] if source else [])]
     ops = ops_app(registry, checks)
     shown.mount(ops)
@@ -183,7 +212,9 @@ def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
         *session_handlers.endpoints(services.sessions, services.session_cookie),
         *denial_handlers.endpoints(services.denials),
         *roster_handlers.endpoints(services.roster),
-        *audit_handlers.endpoints(services.audit, services.verification),
+        *audit_handlers.endpoints(services.audit, services.verification, services.exporter),
+        *predicate_check.endpoints(SupportSearch(services.tenants)),
+        *system_handlers.endpoints(services.system),
         *panel_endpoints(panel),
     )
 
@@ -197,9 +228,11 @@ def build_services(
     *,
     session_cookie: SessionCookie = AX_TOKEN,
     keeping: AuditKeeping | None = None,
+    metrics: AuditMetrics | None = None,
 ) -> Services:
     """The domains over a database; nothing is read or connected yet."""
     keeping = keeping or AuditKeeping("admin_service", "tenant_service", Path("admin_service-audit.pem"))
+    metrics = metrics or AuditMetrics(registry, _NAMESPACE)
     ids, cursors, operators = IdFactory(clock), CursorCodec(keys.cursor), OperatorRepository()
     recorder = AuditRecorder(AUDIT, ids, clock)
     roster = RosterHub(database, RosterRepository(), RosterMetrics(registry, _NAMESPACE))
@@ -223,7 +256,9 @@ def build_services(
     changes = _changes(database, recorder, clock, sessions, roster)
     provisioning = ProvisioningService(changes, ids)
     directory = OperatorService(database=database, operators=operators, clock=clock, cursors=cursors)
-    audit = AuditReader(database, AuditRepository(), tenants, clock, cursors)
+    verification = AuditVerification(keeping.watched_prover(database, AUDIT, clock, metrics), tenants)
+    views = AuditViews(database, AuditRepository(), recorder, clock)
+    audit = AuditReader(database, AuditRepository(), tenants, clock, cursors, views=views)
     return Services(
         operators=directory,
         provisioning=provisioning,
@@ -243,10 +278,20 @@ def build_services(
             clock=clock,
         ),
         audit=audit,
-        verification=AuditVerification(keeping.prover(database, AUDIT), tenants),
+        verification=verification,
+        evidence=AuditEvidence(database, tenants, verification),
+        exporter=AuditExporter(database, recorder, tenants, keeping.signing_keys, clock),
         roster=roster,
+        system=_system(database, recorder, clock, tenants),
         tenants=tenants,
     )
+
+
+def _system(database: Database, recorder: AuditRecorder, clock: Clock, tenants: TenantApi) -> SystemService:
+    """No queue of its own has a message yet; the tenant service's are asked for."""
+    keys = IdempotencyStore(IDEMPOTENCY, clock)
+    desk = SystemDesk(database, JobOverview(JOBS), (), recorder, keys, clock)
+    return SystemService(desk, TenantSide(tenants))
 
 
 def _changes(
@@ -279,7 +324,10 @@ def build_panel(
         oversight=services.oversight,
         enrollment=services.enrollment,
         audit=services.audit,
+        evidence=services.evidence,
         tenants=services.tenants,
+        support=SupportSearch(services.tenants),
+        system=services.system,
         renderer=Renderer(assets),
         assets=assets,
         form_key=keys.form,
@@ -303,7 +351,11 @@ async def _service_keys(database: Database, clock: Clock) -> ServiceKeys:
 
 
 def _resources(
-    services: Services, source: JwksSource | None, beat: AuditBeat, opened: AsyncExitStack
+    services: Services,
+    source: JwksSource | None,
+    beat: AuditBeat,
+    runner: JobRunner,
+    opened: AsyncExitStack,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run_all(_app: web.Application) -> AsyncIterator[None]:
         async with opened as stack:
@@ -316,6 +368,8 @@ def _resources(
             await services.roster.start()
             stack.push_async_callback(beat.close)
             await beat.start()
+            stack.push_async_callback(runner.close)
+            await runner.start()
             yield
 
     return run_all

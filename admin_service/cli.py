@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -28,7 +29,9 @@ from admin_service.operators.schemas import BreakGlassArguments, NewOperatorBody
 from admin_service.settings import AdminSettings, DatabaseSettings
 from admin_service.tables import AUDIT
 from admin_service.tenant_api import TenantApi
-from service_kit.audit.telling import add_audit_arguments, tell, verify
+from service_kit.audit.erase_command import WrongArgumentsError, add_erase_arguments, erase, refused
+from service_kit.audit.erasing import Basis
+from service_kit.audit.telling import add_audit_arguments, tell, verify, verify_offline
 from service_kit.clock import SystemClock
 from service_kit.db.migrations import DatabaseNewerError, migrate
 from service_kit.db.process_lock import DatabaseInUseError, sole_process
@@ -56,6 +59,8 @@ S = TypeVar("S", bound=ServiceSettings)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     arguments = _arguments().parse_args(argv)
+    if (status := verify_offline(arguments)) is not None:
+        return status
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
@@ -84,7 +89,8 @@ def _arguments() -> argparse.ArgumentParser:
     seed.set_defaults(command=_seed_admin)
     _break_glass_arguments(commands.add_parser("break-glass", help="a way in when everybody is locked out"))
     audit = commands.add_parser("audit", help="prove the audit log")
-    add_audit_arguments(audit).set_defaults(command=_audit_verify)
+    erasing = partial(add_erase_arguments, bases=(Basis.OPERATOR,), command=_audit_erase)
+    add_audit_arguments(audit, erasing).set_defaults(command=_audit_verify)
     return parser
 
 
@@ -209,6 +215,15 @@ def _audit_verify(arguments: argparse.Namespace) -> int:
     url = settings.database_url.get_secret_value()
     proof = asyncio.run(verify(url, AUDIT, settings.audit_keeping, chain=arguments.chain))
     return tell(proof, as_json=arguments.json)
+
+
+def _audit_erase(arguments: argparse.Namespace) -> int:
+    url = _settings(DatabaseSettings).database_url.get_secret_value()
+    try:
+        print(asyncio.run(erase(url, AUDIT, SystemClock(), arguments)))
+    except WrongArgumentsError as error:
+        return refused("admin-service", error)
+    return 0
 
 
 @asynccontextmanager

@@ -6,6 +6,8 @@ All of them are the platform's own: no tenant reads them, and support and read_o
 from typing import Final
 
 from service_kit.audit.events import EventType, Severity, Visibility
+from service_kit.audit.own_events import OWN_EVENTS
+from service_kit.system.events import MESSAGE_RETRIED, WORKFLOW_REQUESTED
 
 
 def _event(name: str, action: str, severity: Severity, resource_type: str) -> EventType:
@@ -42,6 +44,13 @@ ACCESS_SUBJECT_CHANGED: Final = _event(
     "admin.access.subject_changed", "deny_changed_subject", Severity.WARNING, "operator"
 )
 BREAK_GLASS_USED: Final = _event("admin.break_glass.used", "break_glass", Severity.CRITICAL, "operator")
+AUDIT_LOG_VIEWED: Final = _event("admin.audit_log.viewed", "view_audit_log", Severity.INFO, "audit_log")
+AUDIT_LOG_EXPORTED: Final = _event(
+    "admin.audit_log.exported", "export_audit_log", Severity.WARNING, "audit_log"
+)
+AUDIT_LOG_EXPORT_ENDED: Final = _event(
+    "admin.audit_log.export_ended", "end_audit_export", Severity.INFO, "audit_export"
+)
 
 CATALOGUE: Final = (
     OPERATOR_CREATED,
@@ -58,4 +67,10 @@ CATALOGUE: Final = (
     ACCESS_DENIED,
     ACCESS_SUBJECT_CHANGED,
     BREAK_GLASS_USED,
+    AUDIT_LOG_VIEWED,
+    AUDIT_LOG_EXPORTED,
+    AUDIT_LOG_EXPORT_ENDED,
+    MESSAGE_RETRIED,
+    WORKFLOW_REQUESTED,
+    *OWN_EVENTS,
 )

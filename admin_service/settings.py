@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from admin_service.tenant_api import parse_address
+from admin_service.tenant_address import parse_address
 from service_kit.audit.http_peer import peer_address
 from service_kit.audit.keeping import AuditKeeping, default_key_file
 from service_kit.db.engine import parse_database_url

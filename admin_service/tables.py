@@ -8,9 +8,11 @@ from typing import Final
 from service_kit.audit.tables import AuditTables
 from service_kit.db.columns import new_metadata
 from service_kit.db.service_keys import service_keys_table
+from service_kit.jobs.tables import JobTables
 from service_kit.web.idempotency import idempotency_table
 
 METADATA: Final = new_metadata()
 AUDIT: Final = AuditTables(METADATA)
 SERVICE_KEYS: Final = service_keys_table(METADATA)
 IDEMPOTENCY: Final = idempotency_table(METADATA)
+JOBS: Final = JobTables(METADATA)

@@ -69,9 +69,56 @@ class AuditRows(Answer):
     data: list[AuditRow]
 
 
+class AuditPlace(Answer):
+    """Where a row of the tenant service stands in its chain."""
+
+    previous_hash: str | None
+    next_hash: str | None
+    head_seq: int
+    checkpoint: str | None
+    checkpoint_seq: int | None
+
+
 class AuditDetail(Answer):
     row: AuditRow
     twin: AuditRow | None
+    place: AuditPlace | None = None
+
+
+class CataloguedEvent(Answer):
+    """One kind of event that the tenant service records."""
+
+    event: str
+    action: str
+    severity: str
+    scope: str
+    version: int
+    resource_type: str
+
+
+class EventCount(Answer):
+    event: str
+    severity: str
+    outcome: str
+    count: int
+
+
+class ActorCount(Answer):
+    actor_type: str
+    actor_id: str
+    actor_email: str
+    count: int
+
+
+class AuditCountsAnswer(Answer):
+    """How much the tenant service recorded in a period."""
+
+    events: list[EventCount]
+    actors: list[ActorCount]
+
+
+class EventCatalogue(Answer):
+    data: list[CataloguedEvent]
 
 
 class DayCount(Answer):

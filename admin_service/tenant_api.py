@@ -6,28 +6,33 @@ for this browser request, so this service can neither invent nor widen what an o
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Any, Final, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict, ValidationError
-from yarl import URL
 
 from admin_service.caller import Origin
+from admin_service.tenant_address import open_session, parse_address
 from admin_service.tenant_answers import (
     Answer,
     AuditActivity,
+    AuditCountsAnswer,
     AuditDetail,
     AuditProof,
     AuditRows,
     CreatedTenant,
+    EventCatalogue,
     TenantCounts,
     TenantDetail,
     TenantPage,
 )
+from admin_service.tenant_export import TenantExport, open_export
 from admin_service.tenant_parameters import audit_parameters, given, place, stretch_parameters
+from service_kit.audit.failing import AUDIT_WRITE_FAILED, AuditWriteFailedError
 from service_kit.audit.queries import AuditFilter
 from service_kit.audit.verifying import Stretch
 from service_kit.db.keyset import Position
@@ -53,8 +58,6 @@ READ_SECONDS: Final = 5.0
 WRITE_SECONDS: Final = 10.0
 VERIFY_SECONDS: Final = 25.0
 _CONNECT_SECONDS: Final = 1.0
-_CONNECTIONS: Final = 32
-_KEEPALIVE_SECONDS: Final = 30.0
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_RETRY_AFTER: Final = 3600
 _MULTIPLE_CHOICES: Final = 300
@@ -84,6 +87,7 @@ _ERRORS: Final[Mapping[int, type[ProblemError]]] = {
 _log = get_logger(__name__)
 
 A = TypeVar("A", bound=Answer)
+Body = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ class TenantApi:
     async def start(self) -> None:
         """Open the pool; nothing is connected yet, the tenant service may start later."""
         if self._address is not None:
-            self._session = _open_session(self._address)
+            self._session = open_session(self._address)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -222,10 +226,34 @@ class TenantApi:
         asked = _Ask("GET", _VERIFY, delegation, query=stretch_parameters(wanted), seconds=VERIFY_SECONDS)
         return await self._ask(AuditProof, asked)
 
+    def audit_export(self, delegation: str, wanted: AuditFilter) -> AbstractAsyncContextManager[TenantExport]:
+        """Every row of the tenant service's audit log for an export; opening it raises UnavailableError."""
+        if self._address is None or self._session is None:
+            raise _unavailable()
+        ask = _Ask("GET", f"{_AUDIT}/export", delegation, query=audit_parameters(wanted))
+        return open_export(self._session, self._address.url(ask.path, ask.query), _headers(ask), _refusal)
+
+    async def event_catalogue(self, delegation: str) -> EventCatalogue:
+        """What the tenant service can record (C-09)."""
+        return await self._get(EventCatalogue, "/internal/v1/events", delegation)
+
+    async def audit_counts(self, delegation: str, since: datetime, until: datetime) -> AuditCountsAnswer:
+        """How much was recorded in a period, by event and by actor."""
+        asked = {"from": since.isoformat(), "to": until.isoformat()}
+        return await self._get(AuditCountsAnswer, "/internal/v1/audit-counts", delegation, None, asked)
+
     async def audit_activity(self, delegation: str, days: int) -> Mapping[date, int]:
         """Rows per UTC day, for the last days."""
         activity = await self._get(AuditActivity, _ACTIVITY, delegation, None, {"days": str(days)})
         return {entry.day: entry.count for entry in activity.data}
+
+    async def at(self, kind: type[A], path: str, behalf: OnBehalf, body: Body = None, key: str = "") -> A:
+        """What a path answers that another module made: a question, or with a body an order."""
+        ask = _Ask("GET", path, behalf.delegation, behalf.origin)
+        if body is not None:
+            keyed = {"Idempotency-Key": key}
+            ask = replace(ask, method="POST", body=body, headers=keyed, seconds=WRITE_SECONDS)
+        return await self._ask(kind, ask)
 
     async def _get(
         self,
@@ -264,47 +292,6 @@ class TenantApi:
             raise _unavailable() from error
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the tenant service listens: a base URL, and a unix socket where it has one."""
-
-    base: str
-    socket: str = ""
-
-    def url(self, path: str, query: Mapping[str, str]) -> URL:
-        """`path` is sent byte for byte: it holds only what we quoted."""
-        return URL(self.base + path, encoded=True).with_query(query or None)
-
-
-def parse_address(url: str) -> Address:
-    """`http://host:port` or `http+unix:///path/of/socket`. Raises ValueError, without the value."""
-    parts = urlsplit(url)
-    if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("must be http://host:port or http+unix:///path")
-    if parts.scheme == "http+unix" and not parts.netloc and parts.path.startswith("/"):
-        return Address("http://tenant-service", unquote(parts.path))
-    if parts.scheme == "http" and parts.hostname and parts.path in {"", "/"}:
-        return Address(f"http://{parts.netloc}")
-    raise ValueError("must be http://host:port or http+unix:///path")
-
-
-def _open_session(address: Address) -> aiohttp.ClientSession:
-    connector: aiohttp.BaseConnector
-    if address.socket:
-        connector = aiohttp.UnixConnector(
-            address.socket, limit=_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS
-        )
-    else:
-        connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS)
-    return aiohttp.ClientSession(
-        connector=connector,
-        # One session serves every operator: a jar would carry one operator's cookie to the next.
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-    )
-
-
 def _headers(ask: _Ask) -> dict[str, str]:
     headers = {
         "Accept": "application/json",
@@ -338,6 +325,8 @@ def _refusal(status: int, body: bytes) -> ProblemError:
         return _unavailable()
     if status == UnavailableError.status:
         return UnavailableError(problem.code, problem.error)
+    if status == AuditWriteFailedError.status and problem.code == AUDIT_WRITE_FAILED:
+        return AuditWriteFailedError()
     kind = _ERRORS.get(status)
     if kind is None:
         # 500, or 401: it failed, or it doubts our proof. The operator can do nothing about either.

@@ -1,12 +1,14 @@
 """An audit row as a typed value, wherever it was written, and pages of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from admin_service.paging import Page
+from service_kit.audit.events import EventType
+from service_kit.audit.export_places import RowPlace
+from service_kit.web.pages import Page
 
 
 class AuditSource(StrEnum):
@@ -47,9 +49,9 @@ class AuditRow:
     ticket_ref: str
     pair_id: str | None
     chain: str
-    chain_seq: int
-    hash: str
-    prev_hash: str
+    chain_seq: int | None
+    hash: str | None
+    prev_hash: str | None
     ip: str = ""
     user_agent: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +62,11 @@ class AuditRow:
         values = {name: row[name] for name in _REQUIRED}
         values |= {name: row.get(name) or "" for name in _PERSONAL}
         return cls(source=source, details=row["details"] or {}, **values)
+
+    @property
+    def unplaced(self) -> Self:
+        """Without its place in the chain and its pair: their gaps count the rows that a role never sees."""
+        return replace(self, chain_seq=None, hash=None, prev_hash=None, pair_id=None)
 
     @property
     def key(self) -> tuple[datetime, str]:
@@ -95,6 +102,8 @@ class AuditDetail:
 
     row: AuditRow
     twin: AuditRow | None = None
+    place: RowPlace | None = None
+    """Its neighbours in the chain; None from a tenant service that does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +120,28 @@ class Activity:
 
     days: tuple[DayCount, ...]
     missing: tuple[AuditSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEvent:
+    """One kind of event, and which service records it. `scope` is `global`, `tenant` or `dual`."""
+
+    source: AuditSource
+    event: str
+    action: str
+    severity: str
+    scope: str
+    version: int
+    resource_type: str
+
+    @classmethod
+    def own(cls, known: EventType) -> Self:
+        return cls(
+            AuditSource.ADMIN,
+            known.name,
+            known.action,
+            known.severity.value,
+            known.visibility.value,
+            known.version,
+            known.resource_type,
+        )

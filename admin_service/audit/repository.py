@@ -8,6 +8,8 @@ from sqlalchemy import ColumnElement, Text, cast, func, select
 
 from admin_service.tables import AUDIT
 from service_kit.audit.events import AuditScope
+from service_kit.audit.export_places import ChainPlaces, RowPlace
+from service_kit.audit.hiding import shown_only
 from service_kit.audit.queries import AuditFilter, AuditQueries
 from service_kit.db.keyset import Position
 from service_kit.db.session import ReadSession
@@ -21,6 +23,7 @@ class AuditRepository:
 
     def __init__(self) -> None:
         self._queries = AuditQueries(AUDIT)
+        self._places = ChainPlaces(AUDIT)
 
     async def page(
         self,
@@ -40,6 +43,26 @@ class AuditRepository:
     ) -> Mapping[str, Any] | None:
         return await self._queries.by_id(session, event_id, hide_admin_events=hide_admin_events)
 
+    async def twin(
+        self, session: ReadSession, row: Mapping[str, Any], *, hide_admin_events: bool
+    ) -> Mapping[str, Any] | None:
+        return await self._queries.twin(session, row, hide_admin_events=hide_admin_events)
+
+    async def place(self, session: ReadSession, row: Mapping[str, Any]) -> RowPlace:
+        return await self._places.of(session, row)
+
+    async def viewed(
+        self, session: ReadSession, event: str, actor_id: str, since: datetime
+    ) -> Sequence[Mapping[str, Any]]:
+        """The details, chained and erasable as one, of an actor's events of one kind."""
+        pii = AUDIT.pii
+        query = (
+            select(_E.details, pii.c.details_pii)
+            .select_from(AUDIT.events.outerjoin(pii, pii.c.event_id == _E.id))
+            .where(_E.actor_id == actor_id, _E.event == event, _E.occurred_at >= since)
+        )
+        return [{**row["details"], **(row["details_pii"] or {})} for row in await session.rows(query)]
+
     async def per_day(
         self, session: ReadSession, since: datetime, *, hide_admin_events: bool
     ) -> dict[date, int]:
@@ -47,7 +70,7 @@ class AuditRepository:
         day = _day(session.dialect)
         conditions = [_E.occurred_at >= since, _E.scope == AuditScope.GLOBAL.value]
         if hide_admin_events:
-            conditions.append(_E.event.not_like("admin.%"))
+            conditions += shown_only(_E.event)
         query = select(day.label("day"), func.count().label("count")).where(*conditions).group_by("day")
         return {date.fromisoformat(row["day"]): row["count"] for row in await session.rows(query)}
 

@@ -3,7 +3,7 @@
 The members of a row keep the names of the seeds (`actor_email`, `created_at`), in snake case.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,12 +11,14 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints
 
-from admin_service.audit.models import AuditDetail, AuditPage, AuditRow, AuditSource
+from admin_service.audit.export import ExportAsked
+from admin_service.audit.models import AuditDetail, AuditPage, AuditRow, AuditSource, KnownEvent
 from admin_service.audit.verification import Verification
-from admin_service.paging import MOST_ROWS, PageModel
-from service_kit.audit.events import Outcome, Severity
+from service_kit.audit.events import Outcome, Severity, Visibility
+from service_kit.audit.export_formats import ExportFormat
 from service_kit.audit.queries import AuditFilter
 from service_kit.audit.verifying import Stretch
+from service_kit.web.pages import MOST_ROWS, PageModel
 from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
 
 _FIRST_YEAR: Final = 1970
@@ -47,7 +49,7 @@ class ScopeWanted(StrEnum):
     ALL = "all"
 
 
-class AuditQuery(QueryModel):
+class AuditFilterQuery(QueryModel):
     """Filters; a member that is left out asks nothing."""
 
     event: EventPattern | None = Field(default=None, description="Exact, or a prefix such as billing.*")
@@ -63,9 +65,6 @@ class AuditQuery(QueryModel):
     since: Moment | None = Field(default=None, alias="from")
     until: Moment | None = Field(default=None, alias="to")
     request_id: Word = ""
-    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS)
-    cursor: str | None = None
-    allow_partial: bool = Field(default=False, alias="allow_partial")
 
     @property
     def wanted(self) -> AuditFilter:
@@ -84,6 +83,24 @@ class AuditQuery(QueryModel):
             since=self.since,
             until=self.until,
         )
+
+
+class AuditQuery(AuditFilterQuery):
+    """A page of the list."""
+
+    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS)
+    cursor: str | None = None
+    allow_partial: bool = Field(default=False, alias="allow_partial")
+
+
+class ExportQuery(AuditFilterQuery):
+    """The same filters as the list; 90 days up to now by default, and at most a year."""
+
+    format: ExportFormat
+
+    @property
+    def asked(self) -> ExportAsked:
+        return ExportAsked(self.wanted, self.format)
 
 
 class VerifyQuery(QueryModel):
@@ -142,7 +159,10 @@ class VerificationModel(ApiModel):
 
 
 class AuditRowModel(ApiModel):
-    """One row: the six fields of seed 1 (R-031), those of seed 2, and its place in the hash chain."""
+    """One row: the six fields of seed 1 (R-031), those of seed 2, and its place in the hash chain.
+
+    The place is null for a role that sees no `admin.*`: its gaps would count them (R-080).
+    """
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -170,9 +190,9 @@ class AuditRowModel(ApiModel):
     ticket_ref: str
     pair_id: str | None
     chain: str
-    chain_seq: int
-    hash: str
-    prev_hash: str
+    chain_seq: int | None
+    hash: str | None
+    prev_hash: str | None
     ip: str
     user_agent: str
     details: Mapping[str, Any]
@@ -205,13 +225,52 @@ class AuditListModel(ApiModel):
         )
 
 
+class PlaceModel(ApiModel):
+    """A row's neighbours in its chain by their hashes alone, and the newest signed note that covers it."""
+
+    previous_hash: str | None
+    next_hash: str | None
+    head_seq: int
+    checkpoint: str | None = Field(description="A C2SP signed note; null when none covers the row yet.")
+    checkpoint_seq: int | None
+
+
 class AuditDetailModel(ApiModel):
-    """One row, and its twin in the other scope where the action wrote a pair (R-126)."""
+    """One row, its twin in the other scope where the action wrote a pair (R-126), its place in the chain."""
 
     row: AuditRowModel
     twin: AuditRowModel | None
+    place: PlaceModel | None
 
     @classmethod
     def of(cls, detail: AuditDetail) -> Self:
         twin = AuditRowModel.of(detail.twin) if detail.twin is not None else None
-        return cls(row=AuditRowModel.of(detail.row), twin=twin)
+        place = PlaceModel(**asdict(detail.place)) if detail.place is not None else None
+        return cls(row=AuditRowModel.of(detail.row), twin=twin, place=place)
+
+
+class KnownEventModel(ApiModel):
+    """One kind of event; `scope` is `global`, `tenant`, or `dual` for a row of each."""
+
+    source: AuditSource
+    event: str
+    action: str
+    severity: Severity
+    scope: Visibility
+    version: int
+    resource_type: str
+
+    @classmethod
+    def of(cls, known: KnownEvent) -> Self:
+        found = {"severity": Severity(known.severity), "scope": Visibility(known.scope)}
+        return cls(**asdict(known) | found)
+
+
+class CatalogueModel(ApiModel):
+    """Every kind of event that the two services record (C-09)."""
+
+    data: list[KnownEventModel]
+
+    @classmethod
+    def of(cls, known: Sequence[KnownEvent]) -> Self:
+        return cls(data=[KnownEventModel.of(one) for one in known])

@@ -21,16 +21,22 @@ from admin_service.audit.models import (
     AuditRow,
     AuditSource,
     DayCount,
+    KnownEvent,
 )
 from admin_service.audit.repository import AuditRepository
-from admin_service.paging import MOST_ROWS, cut, read_cursor
+from admin_service.audit.views import AuditViews
+from admin_service.caller import Origin
+from admin_service.events import CATALOGUE
+from admin_service.tenant_answers import EventCatalogue
+from service_kit.audit.export_places import RowPlace
 from service_kit.audit.queries import AuditFilter
 from service_kit.clock import Clock
 from service_kit.db.keyset import Position
-from service_kit.db.session import Database
+from service_kit.db.session import Database, ReadSession
 from service_kit.errors import UnavailableError
 from service_kit.identity.model import InternalIdentity, Permission
 from service_kit.ids import is_id
+from service_kit.web.pages import MOST_ROWS, cut, read_cursor
 from service_kit.web.paging import CursorCodec
 
 _ADMIN_EVENTS: Final = "admin"
@@ -54,7 +60,13 @@ class TenantAudit(Protocol):
         ...
 
     async def audit_event(self, delegation: str, event_id: str) -> Mapping[str, Any] | None:
-        """`{"row": …, "twin": … or None}`, or None when the row does not exist or is hidden."""
+        """`{"row": …, "twin": … or None, "place": … or None}`, or None when the row does not exist or is
+        hidden.
+        """
+        ...
+
+    async def event_catalogue(self, delegation: str) -> EventCatalogue:
+        """What the tenant service can record."""
         ...
 
     async def audit_activity(self, delegation: str, days: int) -> Mapping[date, int]:
@@ -74,6 +86,11 @@ class Reader:
         """Support and read_only never see what is done to operators (R-080)."""
         return not self.identity.may(Permission.VIEW_ADMIN_AUDIT_EVENTS)
 
+    def row(self, source: AuditSource, found: Mapping[str, Any]) -> AuditRow:
+        """A row as this reader may see it: without its place where that would count hidden rows."""
+        row = AuditRow.of(source, found)
+        return row.unplaced if self.hides_admin_events else row
+
 
 class AuditReader:
     """The merged audit log."""
@@ -85,12 +102,15 @@ class AuditReader:
         tenant: TenantAudit,
         clock: Clock,
         cursors: CursorCodec,
+        *,
+        views: AuditViews | None = None,
     ) -> None:
         self._database = database
         self._own = own
         self._tenant = tenant
         self._clock = clock
         self._cursors = cursors
+        self._views = views
 
     async def page(
         self,
@@ -100,8 +120,11 @@ class AuditReader:
         limit: int = MOST_ROWS,
         cursor: str | None = None,
         allow_partial: bool = False,
+        noted_from: Origin | None = None,
     ) -> AuditPage:
         """A page over both sources, by one keyset cursor that means the same to both.
+
+        With `noted_from` the log notes who read it, once for each session and filter.
 
         Raises AdminEventsForbiddenError when `wanted.event` asks for `admin.*` and the role may not,
         AuditSourceUnavailableError when the tenant service is away and `allow_partial` is not set,
@@ -125,20 +148,31 @@ class AuditReader:
             key=lambda row: row.key,
             encode=lambda place: self._cursors.encode(place, filters),
         )
+        if noted_from is not None and self._views is not None:
+            await self._views.note(reader.identity, noted_from, wanted)
         return AuditPage(page, missing)
 
     async def by_id(self, reader: Reader, event_id: str) -> AuditDetail:
-        """One row and its twin.
+        """One row, its twin, and its place in its chain, which a role that sees no `admin.*` is not told.
 
         Raises AuditEventNotFoundError (also for a hidden row), AuditSourceUnavailableError.
         """
         if not is_id(event_id, "aud"):
             raise AuditEventNotFoundError
         async with self._database.read() as session:
-            row = await self._own.by_id(session, event_id, hide_admin_events=reader.hides_admin_events)
-        if row is not None:
-            return AuditDetail(AuditRow.of(AuditSource.ADMIN, row))
-        return await self._tenant_detail(reader, event_id)
+            found = await self._own_detail(session, reader, event_id)
+        return found or await self._tenant_detail(reader, event_id)
+
+    async def catalogue(self, reader: Reader) -> Sequence[KnownEvent]:
+        """Every kind of event of both services. Raises AuditSourceUnavailableError."""
+        if reader.delegation is None:
+            raise AuditSourceUnavailableError
+        try:
+            theirs = await self._tenant.event_catalogue(reader.delegation)
+        except UnavailableError as error:
+            raise AuditSourceUnavailableError from error
+        own = [KnownEvent.own(known) for known in CATALOGUE]
+        return [*own, *(KnownEvent(AuditSource.TENANT, **one.model_dump()) for one in theirs.data)]
 
     async def activity(self, reader: Reader, *, days: int = 14) -> Activity:
         """Counts per day; the tenant service's absence only shows in `missing`."""
@@ -162,7 +196,7 @@ class AuditReader:
                 limit=limit,
                 hide_admin_events=reader.hides_admin_events,
             )
-        return [AuditRow.of(AuditSource.ADMIN, row) for row in rows]
+        return [reader.row(AuditSource.ADMIN, row) for row in rows]
 
     async def _tenant_rows(
         self, reader: Reader, wanted: AuditFilter, position: Position | None, limit: int
@@ -173,7 +207,19 @@ class AuditReader:
             rows = await self._tenant.audit_page(reader.delegation, wanted, position=position, limit=limit)
         except UnavailableError:
             return (), _TENANT_MISSING
-        return [AuditRow.of(AuditSource.TENANT, row) for row in rows], ()
+        return [reader.row(AuditSource.TENANT, row) for row in rows], ()
+
+    async def _own_detail(self, session: ReadSession, reader: Reader, event_id: str) -> AuditDetail | None:
+        hide = reader.hides_admin_events
+        row = await self._own.by_id(session, event_id, hide_admin_events=hide)
+        if row is None:
+            return None
+        twin = await self._own.twin(session, row, hide_admin_events=hide)
+        return AuditDetail(
+            reader.row(AuditSource.ADMIN, row),
+            reader.row(AuditSource.ADMIN, twin) if twin is not None else None,
+            None if hide else await self._own.place(session, row),
+        )
 
     async def _tenant_detail(self, reader: Reader, event_id: str) -> AuditDetail:
         if reader.delegation is None:
@@ -184,8 +230,10 @@ class AuditReader:
             raise AuditSourceUnavailableError from error
         if found is None:
             raise AuditEventNotFoundError
-        twin = AuditRow.of(AuditSource.TENANT, found["twin"]) if found["twin"] is not None else None
-        return AuditDetail(AuditRow.of(AuditSource.TENANT, found["row"]), twin)
+        twin = reader.row(AuditSource.TENANT, found["twin"]) if found["twin"] is not None else None
+        told = None if reader.hides_admin_events else found.get("place")
+        place = RowPlace(**told) if told is not None else None
+        return AuditDetail(reader.row(AuditSource.TENANT, found["row"]), twin, place)
 
     async def _tenant_days(
         self, reader: Reader, days: int

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from admin_service.caller import Caller, Origin, audit_entry
-from admin_service.once import AlreadyDoneError, Once
 from admin_service.operators.errors import (
     LastSuperAdminError,
     OperatorNotFoundError,
@@ -26,6 +25,7 @@ from service_kit.db.session import Database, WriteSession
 from service_kit.errors import ForbiddenError
 from service_kit.identity.model import OPERATOR_PERMISSIONS, InternalIdentity, Permission, Role
 from service_kit.web.idempotency import IdempotencyStore
+from service_kit.web.once import AlreadyDoneError, Once
 
 R = TypeVar("R")
 

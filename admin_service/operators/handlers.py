@@ -23,13 +23,13 @@ from admin_service.operators.schemas import (
 )
 from admin_service.operators.service import OperatorService
 from admin_service.operators.standing import StandingService
-from admin_service.paging import link_header
-from admin_service.replaying import CODES as KEY_CODES
-from admin_service.replaying import once_of, replaying
-from admin_service.versions import etag, expected_versions
 from service_kit.errors import PreconditionFailedError
 from service_kit.identity.model import Permission, Scope
 from service_kit.web.api import Call, Endpoint, Reply
+from service_kit.web.pages import link_header
+from service_kit.web.replaying import CODES as KEY_CODES
+from service_kit.web.replaying import once_of, replaying
+from service_kit.web.versions import etag, expected_versions
 
 _OPERATORS: Final = "/api/admin/global-admins"
 _REFUSED: Final = ("PERMISSION_DENIED", "ENROLLMENT_REQUIRED", "ACCOUNT_DEACTIVATED")

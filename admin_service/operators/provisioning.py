@@ -7,7 +7,6 @@ from typing import Final
 
 from admin_service import events
 from admin_service.caller import Caller
-from admin_service.once import Once
 from admin_service.operators.changes import Asked, Author, OperatorChanges
 from admin_service.operators.errors import (
     AlreadyEnrolledError,
@@ -22,6 +21,7 @@ from admin_service.operators.tokens import NewEnrollment
 from service_kit.audit.events import SYSTEM
 from service_kit.db.session import WriteSession
 from service_kit.ids import IdFactory
+from service_kit.web.once import Once
 
 _PREFIX: Final = "adm"
 

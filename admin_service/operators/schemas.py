@@ -12,8 +12,8 @@ from admin_service.operators.models import (
     OperatorState,
     Sighting,
 )
-from admin_service.paging import MOST_ROWS, Page, PageModel
 from service_kit.identity.model import Role
+from service_kit.web.pages import MOST_ROWS, Page, PageModel
 from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
 
 _MOST_SIGHTINGS: Final = 1000

@@ -10,10 +10,10 @@ from admin_service.operators.errors import OperatorNotFoundError
 from admin_service.operators.models import Operator, OperatorFilter, Sighting
 from admin_service.operators.own_row import operator_id_of, own_row
 from admin_service.operators.repository import OperatorRepository
-from admin_service.paging import MOST_ROWS, Page, cut, read_cursor
 from service_kit.clock import Clock
 from service_kit.db.session import Database
 from service_kit.identity.model import InternalIdentity
+from service_kit.web.pages import MOST_ROWS, Page, cut, read_cursor
 from service_kit.web.paging import CursorCodec
 
 

@@ -7,7 +7,6 @@ from collections.abc import Collection
 
 from admin_service import events
 from admin_service.caller import Caller
-from admin_service.once import Once
 from admin_service.operators.changes import Asked, OperatorChanges
 from admin_service.operators.errors import (
     OperatorDeactivatedError,
@@ -17,6 +16,7 @@ from admin_service.operators.errors import (
 )
 from admin_service.operators.models import Operator, OperatorState
 from service_kit.identity.model import Role
+from service_kit.web.once import Once
 
 
 class StandingService:

@@ -7,9 +7,9 @@ from admin_service.delegation import delegation_of
 from admin_service.operators.named import named_operator
 from admin_service.oversight.schemas import ListedSessionsModel, OperatorDetailModel
 from admin_service.oversight.service import OversightService, Sessions
-from admin_service.versions import etag
 from service_kit.identity.model import Permission
 from service_kit.web.api import Audience, Call, Endpoint, Reply, require_access
+from service_kit.web.versions import etag
 
 _OPERATOR: Final = "/api/admin/global-admins/{id}"
 _MANAGE: Final = Permission.MANAGE_GLOBAL_ADMINS

@@ -7,23 +7,26 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
 
+from admin_service.audit.evidence import Evidence
 from admin_service.audit.models import Activity, AuditDetail, AuditPage
 from admin_service.audit.service import Reader
 from admin_service.caller import Caller, Origin
 from admin_service.enrollment.models import Claimant, Enrolled
-from admin_service.once import Once
 from admin_service.operators.models import IssuedEnrollment, NewOperator, Operator, OperatorFilter
 from admin_service.oversight.service import OperatorOverview
-from admin_service.paging import Page
 from admin_service.panel.assets import Assets
 from admin_service.panel.forms import FormTokens
 from admin_service.panel.layout import THEMES, Frame, SignedInOperator, Theme, page_headers
 from admin_service.panel.rendering import Renderer, View
 from admin_service.sessions.models import ListedSession
+from admin_service.support_search import FoundPeople, PersonQuery, SearchBudget
+from admin_service.system.answers import Queue, Workflow
+from admin_service.system.models import Merged, Wish
 from admin_service.tenant_answers import CreatedTenant, TenantCounts, TenantDetail, TenantPage
 from admin_service.tenant_api import NewTenant, OnBehalf, TenantListQuery
 from service_kit.audit.queries import AuditFilter
@@ -32,6 +35,8 @@ from service_kit.errors import UnavailableError
 from service_kit.identity.binding import DELEGATION_HEADER
 from service_kit.identity.model import InternalIdentity, Role
 from service_kit.web.api import Call
+from service_kit.web.once import Once
+from service_kit.web.pages import Page
 from service_kit.web.problems import REQUEST_ID
 
 THEME_COOKIE: Final = "panel_theme"
@@ -126,6 +131,12 @@ class Enrollment(Protocol):
     async def claim(self, claimant: Claimant, token: str, origin: Origin) -> Enrolled: ...
 
 
+class EvidenceCounts(Protocol):
+    """What an auditor asks of a period."""
+
+    async def of(self, reader: Reader, since: datetime, until: datetime, *, verify: bool) -> Evidence: ...
+
+
 class AuditLog(Protocol):
     """The merged audit log of both services."""
 
@@ -137,6 +148,7 @@ class AuditLog(Protocol):
         limit: int = 100,
         cursor: str | None = None,
         allow_partial: bool = False,
+        noted_from: Origin | None = None,
     ) -> AuditPage: ...
 
     async def by_id(self, reader: Reader, event_id: str) -> AuditDetail: ...
@@ -156,6 +168,26 @@ class Tenants(Protocol):
     async def create(self, behalf: OnBehalf, wanted: NewTenant, *, idempotency_key: str) -> CreatedTenant: ...
 
 
+class System(Protocol):
+    """The queues and workflows of both services."""
+
+    async def queues(self, caller: Caller, delegation: str | None) -> Merged[Queue]: ...
+
+    async def workflows(self, caller: Caller, delegation: str | None) -> Merged[Workflow]: ...
+
+    async def retry(self, wish: Wish, delegation: str | None, queue: str, message_id: str) -> None: ...
+
+    async def run(self, wish: Wish, delegation: str | None, workflow: str) -> None: ...
+
+
+class People(Protocol):
+    """The search over the people of all tenants; each call of `search` costs one and is recorded."""
+
+    async def search(self, behalf: OnBehalf, query: PersonQuery) -> FoundPeople: ...
+
+    async def budget(self, behalf: OnBehalf) -> SearchBudget: ...
+
+
 @dataclass(frozen=True, slots=True)
 class PanelServices:
     """Everything the panel needs from outside.
@@ -172,7 +204,10 @@ class PanelServices:
     oversight: Oversight
     enrollment: Enrollment
     audit: AuditLog
+    evidence: EvidenceCounts
     tenants: Tenants
+    support: People
+    system: System
     renderer: Renderer
     assets: Assets
     form_key: bytes = field(repr=False)

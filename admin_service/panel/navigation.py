@@ -29,10 +29,14 @@ class VisibleItem:
 NAVIGATION: tuple[NavigationItem, ...] = (
     NavigationItem("dashboard", "Dashboard", "/manage", "dashboard", None, "d"),
     NavigationItem("tenants", "Tenants", "/manage/tenants", "tenants", "tenant.list", "t"),
+    NavigationItem(
+        "users", "Find a person", "/manage/users", "search", "platform.view_audit_logs_global", "u"
+    ),
     NavigationItem("audit", "Audit log", "/manage/audit", "audit", "platform.view_audit_logs_global", "a"),
     NavigationItem(
         "operators", "Operators", "/manage/operators", "operators", "platform.manage_global_admins", "o"
     ),
+    NavigationItem("system", "System", "/manage/system", "mail", "platform.view_system_metrics", "y"),
 )
 
 

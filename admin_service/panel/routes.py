@@ -13,6 +13,7 @@ from aiohttp import web
 from admin_service.panel.context import PanelServices, see_other
 from admin_service.panel.pages import (
     audit,
+    audit_evidence,
     dashboard,
     enrollment,
     operator_detail,
@@ -20,9 +21,11 @@ from admin_service.panel.pages import (
     operator_sessions,
     operators,
     static_files,
+    system,
     tenant_new,
     tenants,
     theme,
+    users,
 )
 from admin_service.panel.pages.operator_standing import DEACTIVATE, ROLE
 from admin_service.panel.pages.operator_tokens import ISSUE, REACTIVATE
@@ -63,15 +66,33 @@ _OPERATOR_PAGES: Final[tuple[_Row, ...]] = (
     ("POST", "/manage/me/sessions", Audience.OPERATOR, operator_sessions.end_own, "End your own sessions"),
 )
 
+_MESSAGE: Final = "/manage/system/queues/{name}/messages/{id}/retry"
+_WORKFLOW: Final = "/manage/system/workflows/{name}/run"
+_METRICS: Final = Permission.VIEW_SYSTEM_METRICS
+
+_SYSTEM_PAGES: Final[tuple[_Row, ...]] = (
+    ("GET", "/manage/system", _METRICS, system.show_system, "Queues and workflows"),
+    ("GET", "/manage/system/queues", _METRICS, system.show_queues, "Queues"),
+    ("GET", "/manage/system/workflows", _METRICS, system.show_workflows, "Workflows"),
+    ("GET", _MESSAGE, _MANAGE, system.RETRY.show, "Whether to try a message again"),
+    ("POST", _MESSAGE, _MANAGE, system.RETRY.submit, "Try a message again"),
+    ("GET", _WORKFLOW, _MANAGE, system.RUN.show, "Whether to run a workflow"),
+    ("POST", _WORKFLOW, _MANAGE, system.RUN.submit, "Run a workflow"),
+)
+
 _PAGES: Final[tuple[_Row, ...]] = (
     ("GET", "/manage", Audience.OPERATOR, dashboard.show_dashboard, "The dashboard"),
     ("GET", "/manage/tenants", Permission.TENANT_LIST, tenants.list_tenants, "The tenants"),
     ("GET", "/manage/tenants/new", Permission.TENANT_CREATE, tenant_new.show_form, "A new tenant"),
     ("POST", "/manage/tenants/new", Permission.TENANT_CREATE, tenant_new.create_tenant, "Create a tenant"),
     ("GET", "/manage/tenants/{id}", Permission.TENANT_VIEW, tenants.show_tenant, "One tenant"),
+    ("GET", "/manage/users", Permission.VIEW_AUDIT_LOGS_GLOBAL, users.show_form, "Find a person"),
+    ("POST", "/manage/users", Permission.VIEW_AUDIT_LOGS_GLOBAL, users.search, "Search all tenants' people"),
     ("GET", "/manage/audit", Permission.VIEW_AUDIT_LOGS_GLOBAL, audit.list_audit, "The audit log"),
+    ("GET", "/manage/audit/evidence", Permission.EXPORT_AUDIT, audit_evidence.show_evidence, "Evidence"),
     ("GET", "/manage/audit/{id}", Permission.VIEW_AUDIT_LOGS_GLOBAL, audit.show_event, "One event"),
     *_OPERATOR_PAGES,
+    *_SYSTEM_PAGES,
     ("POST", "/manage/theme", Audience.OPERATOR, theme.choose_theme, "Choose light or dark"),
     # A person who is not an operator yet needs the page, and the page needs its stylesheet.
     ("GET", "/enrollment", Audience.PERSON, enrollment.show_enrollment, "Enroll"),

@@ -3,6 +3,8 @@
 Revision ID: 0007
 """
 
+from service_kit.jobs.schema_v1 import create_job_schema
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -10,4 +12,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    create_job_schema()

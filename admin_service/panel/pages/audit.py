@@ -11,7 +11,12 @@ from aiohttp import web
 from admin_service.audit.models import AuditDetail, AuditPage
 from admin_service.events import CATALOGUE
 from admin_service.panel.context import PanelServices, both, operator_frame, page, reader_of
-from admin_service.panel.pages.audit_filters import AS_OF, AuditRequest, read_audit_request
+from admin_service.panel.pages.audit_filters import (
+    AS_OF,
+    AuditRequest,
+    export_parameters,
+    read_audit_request,
+)
 from admin_service.panel.pages.audit_rows import shown_row
 from admin_service.panel.views.audit import AUDIT_PATH, AuditDetailView, AuditListView
 from admin_service.panel.views.parts import Pager, page_url
@@ -41,7 +46,12 @@ async def _found(services: PanelServices, call: Call, asked: AuditRequest) -> tu
 
 async def _read(services: PanelServices, call: Call, asked: AuditRequest) -> AuditPage:
     return await services.audit.page(
-        reader_of(call), asked.wanted, limit=ROWS, cursor=asked.cursor or None, allow_partial=True
+        reader_of(call),
+        asked.wanted,
+        limit=ROWS,
+        cursor=asked.cursor or None,
+        allow_partial=True,
+        noted_from=call.origin,
     )
 
 
@@ -60,6 +70,7 @@ def _view(call: Call, asked: AuditRequest, found: AuditPage) -> AuditListView:
         missing_sources=tuple(source.value for source in found.missing),
         admin_events_hidden=not may_see_all,
         invalid_filters=asked.complaint,
+        exported=export_parameters(asked) if call.actor.may(Permission.EXPORT_AUDIT) else None,
     )
 
 
@@ -85,7 +96,7 @@ async def show_event(services: PanelServices, call: Call) -> web.Response:
 
 
 def _detail_view(found: AuditDetail) -> AuditDetailView:
-    row, twin = found.row, found.twin
+    row, twin, place = found.row, found.twin, found.place
     return AuditDetailView(
         row=shown_row(row),
         chain=row.chain,
@@ -97,6 +108,12 @@ def _detail_view(found: AuditDetail) -> AuditDetailView:
         pair_id=row.pair_id,
         twin=shown_row(twin) if twin else None,
         twin_chain=twin.chain if twin else None,
+        twin_seq=twin.chain_seq if twin else None,
+        twin_hash=twin.hash if twin else None,
+        next_hash=place.next_hash if place else None,
+        head_seq=place.head_seq if place else None,
+        checkpoint=place.checkpoint if place else None,
+        checkpoint_seq=place.checkpoint_seq if place else None,
         reason=row.reason or None,
         ticket_ref=row.ticket_ref or None,
         ip=row.ip or None,

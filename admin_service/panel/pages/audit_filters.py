@@ -25,6 +25,7 @@ _SPANS: Final[Mapping[str, timedelta | None]] = {
     "90d": timedelta(days=90),
     "all": None,
 }
+_LONGEST: Final = timedelta(days=365)
 _MOST_CHARACTERS: Final = 320
 _FIRST_DAY: Final = date(1970, 1, 1)
 _LAST_DAY: Final = date(9999, 12, 30)
@@ -160,3 +161,13 @@ def _wanted(filters: AuditFilters, since: datetime | None, until: datetime | Non
         since=since,
         until=until,
     )
+
+
+def export_parameters(asked: AuditRequest) -> Mapping[str, str]:
+    """The same list in the words of the export, which takes moments, not days; it reaches back one year."""
+    wanted = asked.wanted
+    until = wanted.until or asked.as_of
+    since = max(wanted.since or until - _LONGEST, until - _LONGEST)
+    names = {name: value for name, value in asked.filters.chosen.items() if name not in {"from", "to"}}
+    times = {"from": since.isoformat()} | ({"to": wanted.until.isoformat()} if wanted.until else {})
+    return {**names, "scope": wanted.scope, **times}

@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
-from admin_service.once import AlreadyDoneError, Once
 from admin_service.operators.errors import SuperAdminGrantForbiddenError, VersionConflictError
 from admin_service.panel.context import PanelServices, see_other
 from admin_service.panel.forms import (
@@ -39,6 +38,7 @@ from service_kit.errors import (
 from service_kit.identity.model import Role
 from service_kit.web.api import Call
 from service_kit.web.idempotency import IdempotentRequest, hash_of
+from service_kit.web.once import AlreadyDoneError, Once
 from service_kit.web.schemas import ApiModel
 
 M = TypeVar("M", bound=ApiModel)

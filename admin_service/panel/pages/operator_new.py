@@ -7,7 +7,6 @@ from typing import Final
 
 from aiohttp import web
 
-from admin_service.once import AlreadyDoneError
 from admin_service.operators.models import IssuedEnrollment
 from admin_service.operators.schemas import NewOperatorBody, without_token
 from admin_service.panel.context import PanelServices, operator_frame, page
@@ -27,6 +26,7 @@ from admin_service.panel.pages.operator_tokens import token_page
 from admin_service.panel.views.operator_forms import FormState, OperatorNewView
 from service_kit.errors import ProblemError
 from service_kit.web.api import Call
+from service_kit.web.once import AlreadyDoneError
 
 FORM: Final = "operator-new"
 _CONTROLS: Final = ("name", "email", "role")

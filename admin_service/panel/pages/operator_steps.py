@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from admin_service.once import AlreadyDoneError
 from admin_service.operators.models import Operator
 from admin_service.operators.named import named_operator
 from admin_service.panel.context import PanelServices, operator_frame, page
@@ -24,6 +23,7 @@ from admin_service.panel.pages.operator_forms import (
 from admin_service.panel.views.operator_forms import FormState, OperatorFormView
 from service_kit.errors import ProblemError
 from service_kit.web.api import Call
+from service_kit.web.once import AlreadyDoneError
 
 MakeView = Callable[[PanelServices, Call, Operator, FormState, Form], Awaitable[OperatorFormView]]
 """The view of the operator as they are now, with what was typed."""

@@ -7,13 +7,13 @@ from pydantic import ValidationError
 
 from admin_service.operators.models import Operator, OperatorFilter
 from admin_service.operators.schemas import OperatorQuery
-from admin_service.paging import Page
 from admin_service.panel.context import PanelServices, both, operator_frame, page
 from admin_service.panel.pages.operator_rows import shown_operator
 from admin_service.panel.views.operators import OPERATORS_PATH, OperatorListView
 from admin_service.panel.views.parts import Notice, Pager, page_url
 from service_kit.errors import BadRequestError
 from service_kit.web.api import Call
+from service_kit.web.pages import Page
 
 _FILTERS: Final = ("q", "state", "role")
 

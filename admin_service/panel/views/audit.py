@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from admin_service.panel.views.parts import Choice, Pager, choices, page_url, path_segment
+from admin_service.panel.views.parts import Choice, Link, Pager, choices, page_url, path_segment
 
 AUDIT_PATH = "/manage/audit"
+EXPORT_PATH = "/api/admin/audit-logs/export"
+EVIDENCE_PATH = "/manage/audit/evidence"
+VERIFY_PATH = "/api/admin/audit-logs/verify"
+EXPORT_FORMATS = (("csv", "CSV"), ("ndjson", "NDJSON"))
 DEFAULT_RANGE = "90d"
 RANGE_OPTIONS: tuple[tuple[str, str], ...] = (
     ("24h", "24 hours"),
@@ -23,6 +27,7 @@ RANGE_OPTIONS: tuple[tuple[str, str], ...] = (
 SEVERITIES = ("INFO", "NOTICE", "WARNING", "CRITICAL")
 OUTCOMES = ("success", "denied", "failure")
 SUMMARY_MEMBERS = 2
+ERASED_ACTOR = "erased person"
 SUMMARY_LENGTH = 40
 
 
@@ -47,6 +52,13 @@ class AuditRow:
     actor_role: str | None = None
     actor_type: str = "global_admin"
     organization_id: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """Who it was. A person always had an address: where it is gone, it was erased."""
+        if self.actor_email:
+            return self.actor_email
+        return "system" if self.actor_type == "system" else ERASED_ACTOR
 
     @property
     def href(self) -> str:
@@ -126,10 +138,23 @@ class AuditListView:
     missing_sources: tuple[str, ...] = ()
     admin_events_hidden: bool = False
     invalid_filters: str = ""
+    exported: Mapping[str, str] | None = None
+    """The parameters of an export of this list; None for a role that exports nothing."""
 
     @property
     def title(self) -> tuple[str, ...]:
         return ("Audit log",)
+
+    @property
+    def exports(self) -> tuple[Link, ...]:
+        """The list as a file, with the filters that are on, and the proof of the log."""
+        if self.exported is None:
+            return ()
+        files = [
+            Link(label, page_url(EXPORT_PATH, {**self.exported, "format": name}))
+            for name, label in EXPORT_FORMATS
+        ]
+        return (*files, Link("Verify", VERIFY_PATH), Link("Evidence", EVIDENCE_PATH))
 
     @property
     def range_choices(self) -> tuple[Choice, ...]:
@@ -182,9 +207,9 @@ class AuditDetailView:
 
     row: AuditRow
     chain: str
-    chain_seq: int
-    hash: str
-    prev_hash: str
+    chain_seq: int | None
+    hash: str | None
+    prev_hash: str | None
     scope: str
     request_id: str | None = None
     pair_id: str | None = None
@@ -194,6 +219,14 @@ class AuditDetailView:
     ticket_ref: str | None = None
     ip: str | None = None
     user_agent: str | None = None
+    twin_seq: int | None = None
+    twin_hash: str | None = None
+    next_hash: str | None = None
+    head_seq: int | None = None
+    checkpoint: str | None = None
+    """The newest signed note that covers the row, as text."""
+
+    checkpoint_seq: int | None = None
 
     @property
     def title(self) -> tuple[str, ...]:

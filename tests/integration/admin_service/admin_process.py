@@ -16,8 +16,10 @@ from admin_service.operators.tokens import token_digest
 from admin_service.sessions.models import OPERATOR_SESSIONS, SESSION_LIFETIME
 from admin_service.sessions.tokens import session_digest
 from admin_service.settings import AdminSettings
-from admin_service.tenant_answers import Anchors, AuditProof
+from admin_service.tenant_answers import Anchors, AuditProof, CataloguedEvent, EventCatalogue
 from admin_service.tenant_api import TenantApi
+from admin_service.tenant_export import TenantExport
+from service_kit.audit.export_rows import ExportedRow
 from service_kit.audit.queries import AuditFilter
 from service_kit.audit.verifying import Stretch
 from service_kit.clock import Clock
@@ -53,6 +55,21 @@ def settings_for(database_url: str, **environ: str) -> AdminSettings:
     return load_settings(AdminSettings, {**given, **environ})
 
 
+class ExportedRows(TenantExport):
+    """Rows from memory, after which the tenant service may break off."""
+
+    def __init__(self, found: Sequence[ExportedRow], *, breaks_off: bool) -> None:
+        self._found = found
+        self._breaks_off = breaks_off
+        self.places = ()
+
+    async def rows(self) -> AsyncIterator[ExportedRow]:
+        for one in self._found:
+            yield one
+        if self._breaks_off:
+            raise UnavailableError("TENANT_SERVICE_UNAVAILABLE", "away")
+
+
 class FakeTenants(TenantApi):
     """The tenant service as a list of audit rows; it can be away."""
 
@@ -60,6 +77,16 @@ class FakeTenants(TenantApi):
         super().__init__(None)
         self.away = False
         self.rows: list[Mapping[str, Any]] = []
+        self.exported: list[ExportedRow] = []
+        self.breaks_off = False
+        self.known = CataloguedEvent(
+            event="tenant.created",
+            action="create_tenant",
+            severity="NOTICE",
+            scope="dual",
+            version=1,
+            resource_type="tenant",
+        )
         self.asked_with: list[str] = []
         self.asked_to_verify: list[Stretch] = []
         none = Anchors(state="none", checked=0, newest_at=None)
@@ -83,6 +110,15 @@ class FakeTenants(TenantApi):
         self._answer(delegation)
         found = next((row for row in self.rows if row["id"] == event_id), None)
         return {"row": found, "twin": None} if found is not None else None
+
+    @asynccontextmanager
+    async def audit_export(self, delegation: str, wanted: AuditFilter) -> AsyncIterator[TenantExport]:  # noqa: ARG002 - all rows
+        self._answer(delegation)
+        yield ExportedRows(self.exported, breaks_off=self.breaks_off)
+
+    async def event_catalogue(self, delegation: str) -> EventCatalogue:
+        self._answer(delegation)
+        return EventCatalogue(data=[self.known])
 
     async def audit_proof(self, delegation: str, wanted: Stretch) -> AuditProof:
         self._answer(delegation)
@@ -144,7 +180,8 @@ class AdminProcess:
 
     @property
     def database(self) -> Database:
-        return self.apps.internal[DATABASE]
+        served = self.apps.internal[DATABASE]
+        return Database(served.write_engine, served._read)  # with the rights of the owner
 
     @property
     def services(self) -> Services:

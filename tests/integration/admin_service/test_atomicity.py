@@ -11,12 +11,12 @@ from sqlalchemy import event
 from admin_service.denials.models import DenialReport
 from admin_service.enrollment.errors import EnrollmentRefusedError
 from admin_service.enrollment.models import Claimant
-from admin_service.once import Once
 from admin_service.operators.models import NewOperator
 from admin_service.roster.service import RosterHub
 from service_kit.db.session import Database
 from service_kit.identity.model import Role
 from service_kit.web.idempotency import IdempotentRequest
+from service_kit.web.once import Once
 from tests.integration.admin_service.admin_process import ORIGIN, AdminProcess, admin_process, asker
 from tests.integration.admin_service.denials import denial
 

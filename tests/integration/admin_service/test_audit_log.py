@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,16 @@ from yarl import URL
 
 from admin_service.audit.service import Reader
 from admin_service.operators.models import NewOperator
+from admin_service.tables import AUDIT
+from service_kit.audit.notes import origin_of, proven
+from service_kit.audit.queries import AuditFilter
 from service_kit.identity.binding import DELEGATION_HEADER
+from service_kit.identity.keys import load_signing_keys, new_signing_key
 from service_kit.identity.model import Role
 from service_kit.ids import IdFactory
 from tests.fakes.clock import FrozenClock
 from tests.integration.admin_service.admin_process import AUDIT_LOG, AdminProcess, asker
+from tests.integration.service_kit.audit.signing import sign_heads
 
 DELEGATED = {DELEGATION_HEADER: "the.delegation.token"}
 S1_FIELDS = {"actor_email", "action", "resource_type", "resource_id", "details", "created_at"}
@@ -57,6 +63,11 @@ async def read(
 ) -> tuple[int, Any]:
     response = await process.ask("GET", AUDIT_LOG + query, role, headers=DELEGATED if delegated else None)
     return response.status, await response.json()
+
+
+def acts(answer: Any) -> list[Any]:
+    """The rows but those about reading the log itself."""
+    return [row for row in answer["data"] if row["event"] != "admin.audit_log.viewed"]
 
 
 @pytest.fixture
@@ -115,7 +126,7 @@ async def test_support_and_read_only_never_see_admin_events(busy: AdminProcess) 
         status, answer = await read(busy, "?event=admin.*", role)
 
         assert status == 200
-        assert len(answer["data"]) == 3
+        assert len(acts(answer)) == 3
         assert (await read(busy, f"/{hidden_id}", role))[0] == 200
 
 
@@ -139,7 +150,7 @@ async def test_a_source_that_is_away(busy: AdminProcess) -> None:
         assert (status, problem["code"]) == (503, "AUDIT_SOURCE_UNAVAILABLE")
         assert partial_status == 200
         assert (answer["partial"], answer["missing"]) == (True, ["tenant"])
-        assert len(answer["data"]) == 3
+        assert len(acts(answer)) == 3
 
 
 async def test_a_row_by_id_from_either_service(busy: AdminProcess) -> None:
@@ -233,3 +244,67 @@ async def test_activity_counts_each_day(busy: AdminProcess) -> None:
     assert [day.count for day in hidden.days] == [1, 0, 1]
     assert [day.count for day in partial.days] == [0, 0, 3]
     assert [source.value for source in partial.missing] == ["tenant"]
+
+
+async def test_reading_the_log_is_noted_once(busy: AdminProcess) -> None:
+    """Data-model 2.6: one INFO row for each session and filter, with the reader; paging on adds none."""
+    for query in ("", "?limit=1", "", "?actorEmail=bob%40example.com", "?actorEmail=bob%40example.com"):
+        assert (await read(busy, query, Role.SECURITY))[0] == 200
+    await busy.services.audit.page(Reader(asker(Role.SECURITY).actor, "delegation"), AuditFilter())
+    views = [row for row in await busy.rows("audit_events") if row["event"] == "admin.audit_log.viewed"]
+    persons = {row["event_id"]: row for row in await busy.rows("audit_pii")}
+
+    assert [(row["severity"], row["actor_id"]) for row in views] == [("INFO", "adm_security")] * 2
+    assert "bob" not in str(views[1]["details"])
+    assert "bob@example.com" in str(persons[views[1]["id"]]["details_pii"])
+
+    busy.clock.advance(9 * 3600)
+    await read(busy, "", Role.SECURITY)
+    again = [row for row in await busy.rows("audit_events") if row["event"] == "admin.audit_log.viewed"]
+    assert len(again) == 3
+
+
+async def test_a_row_shows_its_place(busy: AdminProcess, tmp_path: Path) -> None:
+    """A row comes with its neighbours' hashes, the head of its chain and the note that covers it (R-030)."""
+    rows = sorted(await busy.rows("audit_events"), key=lambda row: row["chain_seq"])
+    before = (await read(busy, f"/{rows[1]['id']}"))[1]["place"]
+    new_signing_key(tmp_path / "key.pem")
+    (key,) = load_signing_keys(tmp_path / "key.pem")
+    await sign_heads(busy.database, AUDIT, "admin_service", key, busy.clock)
+    after = (await read(busy, f"/{rows[1]['id']}"))[1]["place"]
+
+    assert before == {
+        "previousHash": rows[0]["hash"],
+        "nextHash": rows[2]["hash"],
+        "headSeq": len(rows),
+        "checkpoint": None,
+        "checkpointSeq": None,
+    }
+    public = {key.kid: key.private.public_key()}
+    assert after["checkpointSeq"] == len(rows)
+    assert proven(after["checkpoint"], origin_of("admin_service"), public).checkpoint.chain == "global"
+    assert (await read(busy, f"/{rows[0]['id']}"))[1]["place"]["previousHash"] is None
+
+
+async def test_the_catalogue_names_every_event(busy: AdminProcess) -> None:
+    """C-09: every operator may read what both services record; half a catalogue is none."""
+    await busy.sql("UPDATE global_admins SET deactivated_at = NULL WHERE id = 'adm_read_only'")
+    target = "/api/admin/events/catalogue"
+    for role in Role:
+        response = await busy.ask("GET", target, role, headers=DELEGATED)
+        found = {(row["source"], row["event"]): row for row in (await response.json())["data"]}
+
+        assert response.status == 200
+        assert found["tenant", "tenant.created"]["scope"] == "dual"
+        assert found["admin", "admin.audit_log.exported"] == {
+            "source": "admin",
+            "event": "admin.audit_log.exported",
+            "action": "export_audit_log",
+            "severity": "WARNING",
+            "scope": "global",
+            "version": 1,
+            "resourceType": "audit_log",
+        }
+    busy.tenants.away = True
+    assert (await busy.ask("GET", target, headers=DELEGATED)).status == 503
+    assert (await busy.ask("GET", target)).status == 503

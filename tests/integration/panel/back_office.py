@@ -198,7 +198,8 @@ class BackOffice:
 
     @property
     def database(self) -> Database:
-        return self.apps.internal[DATABASE]
+        served = self.apps.internal[DATABASE]
+        return Database(served.write_engine, served._read)  # with the rights of the owner
 
 
 async def shown(response: ClientResponse) -> Shown:

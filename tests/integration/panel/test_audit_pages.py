@@ -10,7 +10,7 @@ from admin_service.panel.views.audit import DEFAULT_RANGE
 from service_kit.identity.model import Role
 from tests.fakes.clock import START
 from tests.fakes.tenant_api import FakeTenantApi
-from tests.integration.panel.back_office import BackOffice
+from tests.integration.panel.back_office import BackOffice, House
 
 ULID = "01KE0000000000000000000000"
 
@@ -208,3 +208,84 @@ async def test_markup_in_details_is_text(office: BackOffice, tenants: FakeTenant
         page = await office.get(path)
         assert len(list(page.tree.iter("script"))) == 1
         assert evil in page.words
+
+
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [(Role.SUPER_ADMIN, True), (Role.SECURITY, True), (Role.SUPPORT, False), (Role.READ_ONLY, False)],
+)
+async def test_the_list_leads_to_its_export(office: BackOffice, role: Role, may: bool) -> None:
+    """P-16: links to the same list as a file, with its filters, for roles that may export (R-080)."""
+    page = await office.get("/manage/audit?action=create_tenant&from=2026-01-01&to=2026-01-01", role)
+    links = {link for link in page.links if link.startswith("/api/admin/audit-logs/")}
+    same = "action=create_tenant&scope=global&from=2026-01-01T00%3A00%3A00%2B00%3A00"
+    until = "to=2026-01-02T00%3A00%3A00%2B00%3A00"
+
+    assert links == (
+        {
+            f"/api/admin/audit-logs/export?{same}&{until}&format=csv",
+            f"/api/admin/audit-logs/export?{same}&{until}&format=ndjson",
+            "/api/admin/audit-logs/verify",
+        }
+        if may
+        else set()
+    )
+    assert ("/manage/audit/evidence" in page.links) is may
+
+
+@pytest.mark.parametrize("role", [Role.SUPER_ADMIN, Role.SECURITY, Role.SUPPORT, Role.READ_ONLY])
+async def test_evidence_of_a_period(both: House, role: Role) -> None:
+    """P-18: counts of both services by event and actor, what was privileged or refused, and the proof."""
+    await both.create(slug="acme")
+    await both.office.get("/manage/audit?event=tenant.created", Role.SUPPORT)
+    both.office.clock.advance(1)
+    page = await both.office.get("/manage/audit/evidence?range=30d&verify=1", role)
+    if role in {Role.SUPPORT, Role.READ_ONLY}:
+        assert page.status == 403
+        return
+
+    assert page.status == 200
+    assert "2 recorded actions" in page.words
+    assert "Every row is as it was written" in page.words
+    assert "tenant.created" in page.words
+    assert "support@example.com adm_support" in page.words
+    assert "Nothing was refused or failed in this time." in page.words
+    assert "not_configured" in page.words
+    plain = await both.office.get("/manage/audit/evidence", role)
+    assert "Not verified for this page yet" in plain.words
+
+
+async def test_half_of_the_evidence_is_none(office: BackOffice, tenants: FakeTenantApi) -> None:
+    """P-18: without the tenant service there is no page of counts that would look whole."""
+    tenants.steer.away = True
+
+    assert (await office.get("/manage/audit/evidence")).status == 503
+    assert (await office.get("/manage/audit/evidence", delegated=False)).status == 503
+
+
+async def test_every_export_that_the_page_offers_is_answered(both: House) -> None:
+    """Whatever is chosen on the page, the file behind its link begins; all of time is cut to a year."""
+    for query in ("", "?range=all", "?range=24h&organizationId=org_1", "?from=2020-01-01", "?to=2026-01-02"):
+        page = await both.office.get(f"/manage/audit{query}", Role.SECURITY)
+        for link in page.links:
+            if link.startswith("/api/admin/audit-logs/export"):
+                assert (await both.office.get(link, Role.SECURITY)).status == 200
+
+
+async def test_one_event_shows_its_twin_and_neighbours(both: House) -> None:
+    """P-17: the twin row with its hash, the neighbours' hashes, and whether something signed covers it."""
+    await both.create(slug="acme")
+    await both.create(slug="acme-two", name="Acme Two")
+    rows = {row["id"]: row for row in await both.tenant.rows("audit_events")}
+    chain = sorted(
+        (row for row in rows.values() if row["chain"] == "global"), key=lambda one: one["chain_seq"]
+    )
+    twin = next(row for row in rows.values() if row["pair_id"] == chain[0]["pair_id"] and row != chain[0])
+    page = await both.office.get(f"/manage/audit/{chain[0]['id']}", Role.SECURITY)
+
+    assert twin["hash"] in page.words
+    assert chain[1]["hash"] in page.words
+    assert "entry 1 of 2" in page.words
+    assert "No signed checkpoint covers this entry yet" in page.words
+    newest = await both.office.get(f"/manage/audit/{chain[1]['id']}", Role.SECURITY)
+    assert "none yet: this is the newest entry" in newest.words

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from admin_service.audit.models import AuditPage, AuditSource
 from admin_service.audit.repository import AuditRepository
 from admin_service.audit.service import AuditReader, Reader
+from admin_service.tenant_answers import EventCatalogue
 from service_kit.audit.queries import AuditFilter
 from service_kit.db.keyset import Position
 from service_kit.db.session import Database
@@ -103,6 +104,9 @@ class TenantRows:
         return keyset(self._rows, position, limit)
 
     async def audit_event(self, delegation: str, event_id: str) -> Mapping[str, Any] | None:
+        raise NotImplementedError
+
+    async def event_catalogue(self, delegation: str) -> EventCatalogue:
         raise NotImplementedError
 
     async def audit_activity(self, delegation: str, days: int) -> Mapping[date, int]:

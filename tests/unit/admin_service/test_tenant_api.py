@@ -14,7 +14,8 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from admin_service import tenant_api
-from admin_service.tenant_api import NewTenant, OnBehalf, TenantApi, TenantListQuery, parse_address
+from admin_service.tenant_address import parse_address
+from admin_service.tenant_api import NewTenant, OnBehalf, TenantApi, TenantListQuery
 from service_kit.audit.queries import AuditFilter
 from service_kit.audit.verifying import Stretch
 from service_kit.db.keyset import Position

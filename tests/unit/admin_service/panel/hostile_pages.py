@@ -16,6 +16,8 @@ from admin_service.panel.views.tenants import (
 )
 from tests.unit.admin_service.panel.sample_operators import hostile_operator_pages
 from tests.unit.admin_service.panel.sample_pages import Page
+from tests.unit.admin_service.panel.sample_system import hostile_system_pages
+from tests.unit.admin_service.panel.sample_users import hostile_users_pages
 from tests.unit.admin_service.panel.sample_values import (
     AUDIT_DETAIL,
     AUDIT_LIST,
@@ -167,6 +169,8 @@ def hostile_pages(text: str) -> tuple[Page, ...]:
             ),
         ),
         *hostile_operator_pages(frame, text),
+        *hostile_users_pages(frame, text),
+        *hostile_system_pages(frame, text),
         Page(
             "enrollment",
             replace(frame, operator=None),

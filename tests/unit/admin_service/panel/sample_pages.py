@@ -24,8 +24,11 @@ from admin_service.panel.views.problem import (
 from admin_service.panel.views.tenants import (
     TenantForm,
 )
+from tests.unit.admin_service.panel.sample_evidence import EVIDENCE_PAGES
 from tests.unit.admin_service.panel.sample_operators import OPERATOR_PAGES
 from tests.unit.admin_service.panel.sample_page import Page
+from tests.unit.admin_service.panel.sample_system import SYSTEM_PAGES
+from tests.unit.admin_service.panel.sample_users import USERS_PAGES
 from tests.unit.admin_service.panel.sample_values import (
     ACTIVITY,
     AUDIT_DETAIL,
@@ -175,7 +178,10 @@ PAGES: tuple[Page, ...] = (
             row=EVENTS[7], chain="global", chain_seq=1, hash="ab" * 32, prev_hash="00" * 32, scope="global"
         ),
     ),
+    *EVIDENCE_PAGES,
     *OPERATOR_PAGES,
+    *SYSTEM_PAGES,
+    *USERS_PAGES,
     Page("enrollment", OUTSIDER, EnrollmentView(email="sam.ito@example.com", csrf_token="enroll-token")),
     Page(
         "enrollment-refused",

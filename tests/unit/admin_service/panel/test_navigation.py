@@ -6,10 +6,10 @@ from admin_service.panel.navigation import NAVIGATION, visible_items
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
 
 SEEN_BY_ROLE = {
-    Role.SUPER_ADMIN: ["dashboard", "tenants", "audit", "operators"],
-    Role.SUPPORT: ["dashboard", "tenants", "audit"],
-    Role.READ_ONLY: ["dashboard", "tenants", "audit"],
-    Role.SECURITY: ["dashboard", "audit"],
+    Role.SUPER_ADMIN: ["dashboard", "tenants", "users", "audit", "operators", "system"],
+    Role.SUPPORT: ["dashboard", "tenants", "users", "audit"],
+    Role.READ_ONLY: ["dashboard", "tenants", "users", "audit"],
+    Role.SECURITY: ["dashboard", "users", "audit"],
 }
 
 
@@ -43,4 +43,4 @@ def test_items_ask_for_permissions_that_exist() -> None:
 
 def test_every_key_leads_to_one_place() -> None:
     """`g d/t/a/o`: no two items share a key (rule 8)."""
-    assert [item.key for item in NAVIGATION] == ["d", "t", "a", "o"]
+    assert [item.key for item in NAVIGATION] == ["d", "t", "u", "a", "o", "y"]
