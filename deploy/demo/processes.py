@@ -156,8 +156,18 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
 
 def _inherited() -> dict[str, str]:
     """The environment without settings of ours that a developer's shell may hold."""
-    ours = ("ADMIN_", "AUTH_PROXY_", "TENANT_", "CF_ACCESS_", "CLOUDFLARE_ACCESS_", "INTERNAL_", "LOCAL_DEV_")
+    ours = (
+        "ADMIN_",
+        "AUDIT_",
+        "AUTH_PROXY_",
+        "TENANT_",
+        "CF_ACCESS_",
+        "CLOUDFLARE_ACCESS_",
+        "INTERNAL_",
+        "LOCAL_DEV_",
+    )
     also = {"APP_ENV", "NODE_ENV", "ALLOW_DEV_ADMIN_AUTH", "ROSTER_MAX_STALENESS", "SMTP_URL", "MAIL_FROM"}
+    also.add("OUTBOX_KEY_FILE")
     return {
         name: value for name, value in os.environ.items() if not name.startswith(ours) and name not in also
     }

@@ -7,6 +7,7 @@ on the next, and ends everything on Ctrl-C. It is for trying and developing, nev
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -19,10 +20,12 @@ from deploy.demo.key_store import KeyStore
 from deploy.demo.people import CAST
 from deploy.demo.processes import DemoError, Processes, Program, refuse_taken_ports
 from deploy.demo.sample_data import TENANTS, make_sample_data, seed_first_operator
-from service_kit.identity.keys import new_signing_key
+from service_kit.audit.keeping import AuditKeeping
+from service_kit.identity.keys import new_signing_key, public_jwks
 
 HOST: Final = "127.0.0.1"
 _MOST_OFFSET: Final = 56_000
+_SERVICES: Final = ("admin_service", "tenant_service")
 _COMPLETE: Final = "sample-data-complete"
 _BOLD, _DIM, _PLAIN = "\033[1m", "\033[2m", "\033[0m"
 
@@ -134,9 +137,31 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 
 
 def make_keys(data: Path) -> None:
-    """The sidecar's signing key, on the first start only."""
+    """The sidecar's signing key, on the first start only, and what lets the services watch each other."""
     with contextlib.suppress(FileExistsError):
         new_signing_key(data / "identity" / "first.pem")
+    for service, other in (_SERVICES, _SERVICES[::-1]):
+        keeping = AuditKeeping(service, other, _audit_key(data, service))
+        public = json.dumps(public_jwks(keeping.signing_keys()))
+        _audit_keys(data, service).write_text(public, encoding="utf-8")
+
+
+def _audit_key(data: Path, service: str) -> Path:
+    return data / f"{service}-audit.pem"
+
+
+def _audit_keys(data: Path, service: str) -> Path:
+    """Its public half, pinned by the other service: what an administrator would copy by hand."""
+    return data / f"{service}-audit.jwks.json"
+
+
+def _witness(ports: Ports, data: Path, service: str, other: str, ops: int) -> Mapping[str, str]:
+    """Each service keeps the other's signed checkpoints."""
+    return {
+        "AUDIT_SIGNING_KEY_FILE": str(_audit_key(data, service)),
+        "AUDIT_PEER_URL": _url(ports, ops),
+        "AUDIT_PEER_KEYS_FILE": str(_audit_keys(data, other)),
+    }
 
 
 def programs_of(ports: Ports, data: Path) -> tuple[Program, ...]:
@@ -188,6 +213,7 @@ def _admin(ports: Ports, data: Path) -> Program:
         "ADMIN_DATABASE_URL": f"sqlite:///{data / 'admin.db'}",
         "ADMIN_SERVICE_LISTEN": f"{HOST}:{ports.at(8081)}",
         "ADMIN_SERVICE_OPS_LISTEN": f"{HOST}:{ports.at(9091)}",
+        **_witness(ports, data, "admin_service", "tenant_service", 9092),
     }
     listens = (ports.at(8081), ports.at(9091))
     ready = _url(ports, 9091, "/readyz")
@@ -200,9 +226,13 @@ def _tenant(ports: Ports, data: Path) -> Program:
         **_shared(ports),
         "TENANT_DATABASE_URL": f"sqlite:///{data / 'tenant.db'}",
         "TENANT_SERVICE_LISTEN": f"{HOST}:{ports.at(8082)}",
+        "TENANT_PUBLIC_LISTEN": f"{HOST}:{ports.at(8003)}",
         "TENANT_SERVICE_OPS_LISTEN": f"{HOST}:{ports.at(9092)}",
+        **_witness(ports, data, "tenant_service", "admin_service", 9091),
+        "SMTP_URL": (data / "mail").absolute().as_uri(),
+        "MAIL_FROM": "Sallyport demo <mail@demo.example>",
     }
-    listens = (ports.at(8082), ports.at(9092))
+    listens = (ports.at(8082), ports.at(8003), ports.at(9092))
     ready = _url(ports, 9092, "/readyz")
     purpose = "tenants and their audit log"
     return Program("tenant_service", ("tenant_service", "run"), environment, listens, ready, purpose)
@@ -225,8 +255,10 @@ def _welcome(programs: tuple[Program, ...], ports: Ports, data: Path) -> None:
         _say(f"  {address:<16} {name:<16} {_dim(purpose)}")
     _say(f"  {'metrics':<16} {', '.join(_url(ports, port, '/metrics') for port in (9090, 9091, 9092))}")
     _say(f"  {'data, logs':<16} {data}/")
+    _say(f"  {'mail':<16} {data / 'mail'}/")
     _say("")
     _say(f"  Open {_bold(ports.origin)} and choose who you are: {CAST[0].name} may do everything.")
+    _say(f"  Tenants are at home at http://<slug>.localhost:{ports.at(8003)}, by invitation.")
     _say(f"  {len(TENANTS)} sample tenants are there. Ctrl-C ends it all; the data stays.")
     _say("")
 

@@ -34,7 +34,8 @@ def test_the_libraries_are_the_agreed_ones() -> None:
 def test_no_process_is_given_a_secret_of_another() -> None:
     """R-140: the one secret about identities is the sidecar's private key, and no service is told it.
 
-    Each service has a key of its own for checkpoints of its audit log, and the public one of the other.
+    Each service has a key of its own for checkpoints of its audit log, and the public one of the other. The
+    tenant service alone sends mail, and encrypts what waits.
     """
     secrets = {
         (service.name, group[0])
@@ -49,8 +50,12 @@ def test_no_process_is_given_a_secret_of_another() -> None:
         ("admin_service", "AUDIT_SIGNING_KEY_FILE"),
         ("admin_service", "AUDIT_PEER_KEYS_FILE"),
         ("tenant_service", "TENANT_DATABASE_URL"),
+        ("tenant_service", "SMTP_URL"),
+        ("tenant_service", "OUTBOX_KEY_FILE"),
+        ("tenant_service", "AUDIT_PREDICATE_KEY_FILE"),
         ("tenant_service", "AUDIT_SIGNING_KEY_FILE"),
         ("tenant_service", "AUDIT_PEER_KEYS_FILE"),
+        ("tenant_service", "CREDITS_KEYS_FILE"),  # public keys, of the runtime
     }
 
 

@@ -23,9 +23,19 @@ from tests.fixtures.identities import Vouch
 from tests.fixtures.sidecar import AUD, ORIGIN, SidecarUnderTest
 
 ROUTES = [(route, method) for route in BUILT_IN for method in sorted(route.methods)]
-TECHNICAL = {"service_keys", "idempotency_keys", "audit_events", "audit_pii", "audit_chain_heads"} | {
+TECHNICAL = {
+    "service_keys",
+    "idempotency_keys",
+    "audit_events",
+    "audit_pii",
+    "audit_erasures",
+    "audit_chain_heads",
+} | {
     "audit_checkpoints",
     "audit_witnesses",
+    "outbox",
+    "jobs",
+    "job_runs",
 }
 
 

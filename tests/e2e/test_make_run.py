@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from deploy.demo.processes import DemoError, refuse_taken_ports
@@ -69,12 +70,20 @@ def ports_are_free(offset: int, data: Path) -> bool:
     return True
 
 
+async def tenants_page(host: str, port: int) -> str:
+    """The sign-in of a tenant at its own host, which browsers look for on this machine."""
+    url, headers = f"http://127.0.0.1:{port}/login", {"Host": host}
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+        return await answer.text()
+
+
 async def test_it_starts_says_where_refuses_a_second_one_and_ends_everything(tmp_path: Path) -> None:
     """R-008: clear lines, one demo per set of ports, and Ctrl-C leaves no process behind."""
     data = tmp_path / "demo"
     offset = next(o for o in random.sample(range(1_050, 22_000, 100), 20) if ports_are_free(o, data))
     async with demo(offset, data) as first:
         await first.until("Ctrl-C ends it all")
+        tenants = await tenants_page(f"acme.localhost:{8003 + offset}", 8003 + offset)
         async with demo(offset, tmp_path / "other") as second:
             refused = await second.end()
         async with demo(offset, data) as third:
@@ -85,6 +94,7 @@ async def test_it_starts_says_where_refuses_a_second_one_and_ends_everything(tmp
         await again.interrupt()
 
     assert f"http://localhost:{8000 + offset}" in first.said
+    assert "Acme Logistics" in tenants
     assert "Making sample data" in first.said
     assert (refused, f"port {8080 + offset} (auth_proxy)" in second.said) == (1, True)
     assert (refused_too, "another demo runs" in third.said) == (1, True)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import DummyCookieJar
+from aiohttp.test_utils import TestClient, TestServer
 
 from auth_proxy.refusals import Reason
 from deploy.demo.issuer import SigningKey
@@ -18,6 +20,7 @@ from tests.fixtures.forgery import compact_json, part
 from tests.fixtures.planes import Planes, planes
 from tests.fixtures.token_corpus import lines_of
 from tests.integration.admin_service.admin_process import AdminProcess, asker
+from tests.integration.tenant_service.tenant_process import TenantProcess
 
 TENANTS = "/api/admin/tenants"
 ME = "/api/admin/me"
@@ -207,9 +210,36 @@ async def test_a_change_at_the_admin_service_needs_its_own_proof(both: Planes) -
     )
 
 
-@pytest.mark.skip(reason="the tenant plane's session cookie comes with a later issue")
-def test_a_tenant_session_cookie_on_the_admin_host() -> None:
-    """A tenant user's session opens nothing on the admin host."""
+async def test_a_tenant_session_cookie_on_the_admin_host(both: Planes) -> None:
+    """R-035, R-037: a tenant user's session opens nothing on the admin host, nor is set there.
+
+    It is a real one: its person came in by an invitation, and it counts at the tenant's own host.
+    """
+    process = both.tenant.process
+    assert isinstance(process, TenantProcess)
+    invited = await (await process.create(NEW_TENANT)).json()
+    own = {"Host": "acme.app.example.com"}
+    async with TestClient(TestServer(process.apps.public), cookie_jar=DummyCookieJar()) as tenants:
+        entrant = {"name": "Bob", "password": "plum-Verandah-29-otter"}
+        accept = f"/api/invitations/accept/{invited['invitationId']}"
+        said = await tenants.post(accept, json=entrant, headers=own)
+        token = said.cookies["__Host-tenant_session"].value
+        line = f"Cookie: __Host-tenant_session={token}"
+        here = await tenants.get("/api/tenant", headers={**own, "Cookie": line.partition(": ")[2]})
+        assert (said.status, here.status) == (200, 200)
+
+    for carried in (line, f"Authorization: Bearer {token}", f"X-AX-Token: {token}"):
+        await both.tenant.must_refuse("missing", "GET", TENANTS, carried)
+        await both.admin.must_refuse("missing", "GET", ME, carried)
+    for name in (IDENTITY_HEADER, DELEGATION_HEADER):
+        await both.tenant.must_refuse("malformed", "GET", TENANTS, f"{name}: {token}")
+    attacked = both.attacked
+    alone = await attacked.attempt(request(None, line))
+    alone.must_be_refused(Reason.TOKEN_MISSING, secret=token)
+    (await attacked.present(token)).must_be_refused(Reason.TOKEN_MALFORMED, secret=token)
+    passed = await attacked.sidecar.get(TENANTS, headers=(("Cookie", line.partition(": ")[2]),))
+    assert passed.status == 200
+    assert b"tenant_session" not in passed.raw
 
 
 async def test_an_ax_token_on_the_tenant_host(both: Planes) -> None:
