@@ -205,6 +205,7 @@ class PendingInvitation(Answer):
 
 
 class ConnectedAccount(Answer):
+    id: str
     provider: str
     display_name: str
     external_id: str
@@ -220,8 +221,22 @@ class BillingSummary(Answer):
     expires_next: datetime | None
 
 
+class FeatureFlag(Answer):
+    """`version` is 0 while nobody has set it."""
+
+    key: str
+    enabled: bool
+    note: str
+    updated_by: str | None
+    updated_at: datetime | None
+    version: int
+
+
 class DetailCounts(Answer):
     members: int
+    pending_invitations: int
+    connected_accounts: int
+    open_sessions: int
 
 
 class TenantDetail(Answer):
@@ -238,14 +253,18 @@ class TenantDetail(Answer):
     status: str
     status_since: datetime | None
     status_reason: str | None
+    purge_after: datetime | None
+    purged_at: datetime | None
     hosted_at: str
     created_at: datetime
     created_by: str | None
+    version: int
     owner: Owner | None
     pending_invitations: list[PendingInvitation]
     counts: DetailCounts
     connected_accounts: list[ConnectedAccount]
     billing: BillingSummary | None
+    flags: list[FeatureFlag]
     recent_audit: list[AuditRow] | None
 
 

@@ -61,6 +61,7 @@ _CONNECT_SECONDS: Final = 1.0
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_RETRY_AFTER: Final = 3600
 _MULTIPLE_CHOICES: Final = 300
+_NO_CONTENT: Final = b"{}"
 
 _TENANTS: Final = "/api/admin/tenants"
 _COUNTS: Final = "/internal/v1/tenant-counts"
@@ -105,6 +106,9 @@ class TenantListQuery:
     q: str = ""
     status: str = ""
     plan: str = ""
+    created_from: str = ""
+    created_to: str = ""
+    sort: str = ""
     cursor: str = ""
     limit: int = 50
 
@@ -167,7 +171,15 @@ class TenantApi:
 
     async def list(self, behalf: OnBehalf, query: TenantListQuery) -> TenantPage:
         """One page of tenants, newest first."""
-        asked = {"q": query.q, "status": query.status, "plan": query.plan, "cursor": query.cursor}
+        asked = {
+            "q": query.q,
+            "status": query.status,
+            "plan": query.plan,
+            "createdFrom": query.created_from,
+            "createdTo": query.created_to,
+            "sort": query.sort,
+            "cursor": query.cursor,
+        }
         parameters = {**given(asked), "limit": str(query.limit)}
         return await self._get(TenantPage, _TENANTS, behalf.delegation, behalf.origin, parameters)
 
@@ -247,12 +259,27 @@ class TenantApi:
         activity = await self._get(AuditActivity, _ACTIVITY, delegation, None, {"days": str(days)})
         return {entry.day: entry.count for entry in activity.data}
 
-    async def at(self, kind: type[A], path: str, behalf: OnBehalf, body: Body = None, key: str = "") -> A:
-        """What a path answers that another module made: a question, or with a body an order."""
-        ask = _Ask("GET", path, behalf.delegation, behalf.origin)
-        if body is not None:
-            keyed = {"Idempotency-Key": key}
-            ask = replace(ask, method="POST", body=body, headers=keyed, seconds=WRITE_SECONDS)
+    async def at(
+        self,
+        kind: type[A],
+        path: str,
+        behalf: OnBehalf,
+        body: Body = None,
+        key: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        method: str = "",
+        version: int | None = None,
+    ) -> A:
+        """What a path answers that another module made: a question, or with a body or a method an order.
+
+        `version` is the one that was seen of what changes; the tenant service refuses when it is another.
+        """
+        ask = _Ask("GET", path, behalf.delegation, behalf.origin, query or {})
+        if body is not None or method:
+            seen = {} if version is None else {"If-Match": f'"{version}"'}
+            headers = {"Idempotency-Key": key, **seen}
+            ask = replace(ask, method=method or "POST", body=body, headers=headers, seconds=WRITE_SECONDS)
         return await self._ask(kind, ask)
 
     async def _get(
@@ -270,7 +297,7 @@ class TenantApi:
         if status >= _MULTIPLE_CHOICES:
             raise _refusal(status, body)
         try:
-            return kind.model_validate_json(body)
+            return kind.model_validate_json(body or _NO_CONTENT)
         except ValidationError as error:
             raise _unreadable(kind, error) from None
 

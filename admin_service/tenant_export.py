@@ -18,7 +18,7 @@ from service_kit.strict_json import StrictJsonError, parse_object
 
 _CONNECT_SECONDS: Final = 1.0
 _SILENCE_SECONDS: Final = 60.0
-_MOST_LINE: Final = 64 * 1024 * 1024
+_MOST_LINE: Final = 16 * 1024 * 1024
 """The last line names every chain: half a kilobyte for each tenant."""
 
 _MOST_PROBLEM: Final = 64 * 1024

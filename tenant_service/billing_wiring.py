@@ -76,7 +76,9 @@ class BillingParts:
     @property
     def reader(self) -> BillingReader:
         statements = Statements(self.tables.billing, self.tables.organizations)
-        return BillingReader(self.database, self.tenants, self.credits, statements, self.cursors, self.clock)
+        return BillingReader(
+            self.database, self.tenants, self.credits, statements, self.cursors, self.clock, self.caps
+        )
 
     @property
     def jobs(self) -> CreditJobs:

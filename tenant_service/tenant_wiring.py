@@ -32,6 +32,7 @@ from tenant_service.settings import TenantSettings
 from tenant_service.system.working import JOBS
 from tenant_service.tables import Tables
 from tenant_service.tenants import handlers as tenant_handlers
+from tenant_service.tenants.audit_log import TenantAuditLog
 from tenant_service.tenants.changes import TenantChanges
 from tenant_service.tenants.counting import TenantCounter
 from tenant_service.tenants.creation import TenantCreation
@@ -108,6 +109,9 @@ def _wire_views(app: web.Application, parts: TenantParts) -> None:
     )
     app[account_handlers.ACCOUNTS] = accounts
     app[flag_handlers.FLAGS] = flags
+    app[tenant_handlers.AUDIT_LOG] = TenantAuditLog(
+        parts.database, parts.tenants, AuditQueries(parts.tables.audit), parts.cursors
+    )
     app[tenant_handlers.TENANTS] = TenantService(
         database=parts.database,
         tenants=parts.tenants,

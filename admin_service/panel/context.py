@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -27,7 +27,7 @@ from admin_service.sessions.models import ListedSession
 from admin_service.support_search import FoundPeople, PersonQuery, SearchBudget
 from admin_service.system.answers import Queue, Workflow
 from admin_service.system.models import Merged, Wish
-from admin_service.tenant_answers import CreatedTenant, TenantCounts, TenantDetail, TenantPage
+from admin_service.tenant_answers import Answer, CreatedTenant, TenantCounts, TenantDetail, TenantPage
 from admin_service.tenant_api import NewTenant, OnBehalf, TenantListQuery
 from service_kit.audit.queries import AuditFilter
 from service_kit.clock import Clock
@@ -46,6 +46,7 @@ _HOME: Final = "/manage"
 
 A = TypeVar("A")
 B = TypeVar("B")
+Read = TypeVar("Read", bound=Answer)
 
 
 class OperatorDirectory(Protocol):
@@ -166,6 +167,19 @@ class Tenants(Protocol):
     async def counts(self, behalf: OnBehalf) -> TenantCounts: ...
 
     async def create(self, behalf: OnBehalf, wanted: NewTenant, *, idempotency_key: str) -> CreatedTenant: ...
+
+    async def at(
+        self,
+        kind: type[Read],
+        path: str,
+        behalf: OnBehalf,
+        body: Mapping[str, Any] | None = None,
+        key: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        method: str = "",
+        version: int | None = None,
+    ) -> Read: ...
 
 
 class System(Protocol):

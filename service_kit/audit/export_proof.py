@@ -31,14 +31,17 @@ from service_kit.strict_json import StrictJsonError, parse_object
 
 Keys = Mapping[str, Ed25519PublicKey]
 OnBytes = Callable[[int], object]
-_MOST_LINE: Final = 64 * 1024 * 1024
+_MOST_LINE: Final = 16 * 1024 * 1024
+_MOST_ROW: Final = 8 * 1024 * 1024
+"""A hostile line of brackets takes twenty times its length in memory; only a manifest may be long."""
+
 _MOST_BREAKS: Final = 20
 _JSON_MANIFEST: Final = f'{{"{MANIFEST}":'.encode()
 _CSV_MANIFEST: Final = f"{CSV_MANIFEST},".encode()
 _CSV_HEAD: Final = csv_line(CSV_COLUMNS)
 _HASH: Final = re.compile("[0-9a-f]{64}")
 _LONGEST_NAME: Final = 100
-_MOST_CHAINS: Final = 100_000
+_MOST_CHAINS: Final = 30_000
 """Each costs about a kilobyte; a log of that many tenants is exported in parts."""
 
 
@@ -128,7 +131,7 @@ class _Reading:
 
     def _json_row(self, line: bytes) -> None:
         try:
-            document = parse_object(line, max_bytes=_MOST_LINE)
+            document = parse_object(line, max_bytes=_MOST_ROW)
         except StrictJsonError as error:
             self._broken(f"form: {error}")
             return

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of a service, made from its endpoint table and nothing else."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -36,6 +36,29 @@ class Described(Protocol):
     def page(self) -> bool: ...
 
 
+ALWAYS: Final = (
+    "INTERNAL_IDENTITY_REQUIRED",
+    "INTERNAL_IDENTITY_INVALID",
+    "PERMISSION_DENIED",
+    "NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
+    "IDENTITY_KEYS_UNAVAILABLE",
+    "INTERNAL_ERROR",
+)
+"""What stands before every handler of a service may refuse with."""
+
+_BODY: Final = (
+    "BODY_INCOMPLETE",
+    "BODY_TOO_LARGE",
+    "MALFORMED_JSON",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "VALIDATION_FAILED",
+)
+_QUERY: Final = ("QUERY_INVALID",)
+_VERSION_SEEN: Final = {"PRECONDITION_REQUIRED": True, "VERSION_CONFLICT": False}
+_ONCE: Final = {"IDEMPOTENCY_KEY_REQUIRED": True, "IDEMPOTENCY_KEY_INVALID": False}
+"""The codes that tell that a header is read, and whether it must be there."""
+
 _REF: Final = "#/components/schemas/{model}"
 
 _PROBLEM: Final[dict[str, Any]] = {
@@ -63,8 +86,10 @@ _PROBLEM: Final[dict[str, Any]] = {
 }
 
 
-def openapi_document(title: str, version: str, endpoints: Iterable[Described]) -> dict[str, Any]:
-    """The document for every endpoint that is not a page."""
+def openapi_document(
+    title: str, version: str, endpoints: Iterable[Described], *, always: Iterable[str] = ALWAYS
+) -> dict[str, Any]:
+    """The document for every endpoint that is not a page; `always` are codes of refusals that each may give."""
     rows = [endpoint for endpoint in endpoints if not endpoint.page]
     models = {model for row in rows for model in (row.body, row.query, row.returns) if model}
     ordered = sorted(models, key=lambda model: model.__name__)
@@ -77,7 +102,11 @@ def openapi_document(title: str, version: str, endpoints: Iterable[Described]) -
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, schemas)
     return {
         "openapi": "3.1.1",
-        "info": {"title": title, "version": version},
+        "info": {
+            "title": title,
+            "version": version,
+            "description": "Every operation may also be refused with " + ", ".join(always),
+        },
         "paths": paths,
         "components": {"schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM}},
     }
@@ -92,11 +121,11 @@ def _operation(row: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
         "operationId": _operation_id(row),
         "summary": row.summary,
         "x-permission": row.access.value,
-        "parameters": _path_parameters(row) + _query_parameters(row),
+        "parameters": _path_parameters(row) + _query_parameters(row) + _header_parameters(row),
         "responses": {
             str(row.status): _success(row, schemas),
             "default": {
-                "description": "Refused; codes: " + (", ".join(row.errors) or "see the conventions"),
+                "description": "Refused; codes: " + (", ".join(_codes(row)) or "those of every operation"),
                 "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             },
         },
@@ -105,6 +134,12 @@ def _operation(row: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
         content = {"application/json": {"schema": schemas[row.body]}}
         operation["requestBody"] = {"required": _is_required(row.body), "content": content}
     return operation
+
+
+def _codes(row: Described) -> tuple[str, ...]:
+    """The row's own codes, and what reading its input refuses with; each once."""
+    read = (*(_QUERY if row.query else ()), *(_BODY if row.body else ()))
+    return tuple(dict.fromkeys((*row.errors, *read)))
 
 
 def _is_required(body: type[BaseModel]) -> bool:
@@ -138,6 +173,24 @@ def _query_parameters(row: Described) -> list[dict[str, Any]]:
         {"name": name, "in": "query", "required": name in required, "schema": _inline(details, schema)}
         for name, details in schema["properties"].items()
     ]
+
+
+def _header_parameters(row: Described) -> list[dict[str, Any]]:
+    found = []
+    if (seen := _first(_VERSION_SEEN, row)) is not None:
+        found.append(_header("If-Match", "The ETag of what you have seen", required=seen))
+    if (once := _first(_ONCE, row)) is not None:
+        found.append(_header("Idempotency-Key", "One effect, however often this is sent", required=once))
+    return found
+
+
+def _first(telling: Mapping[str, bool], row: Described) -> bool | None:
+    return next((required for code, required in telling.items() if code in row.errors), None)
+
+
+def _header(name: str, description: str, *, required: bool) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": "header", "description": description, "required": required, "schema": schema}
 
 
 def _inline(details: Any, schema: dict[str, Any]) -> Any:

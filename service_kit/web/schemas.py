@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from service_kit.email_address import normalise_email
@@ -35,8 +35,18 @@ def _no_control(value: str) -> str:
     return value
 
 
-PlainText = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_no_control)]
+PlainText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    AfterValidator(_no_control),
+    Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}),  # only told; the rule is above
+]
 """One line of text for people."""
 
-EmailAddress = Annotated[str, StringConstraints(max_length=320), AfterValidator(normalise_email)]
+EmailAddress = Annotated[
+    str,
+    StringConstraints(max_length=320),
+    AfterValidator(normalise_email),
+    Field(json_schema_extra={"format": "email"}),
+]
 """An address in its normal form (R-048)."""

@@ -25,6 +25,17 @@ SIGN_UP: Final = "/api/auth/sign-up"
 OPEN_WHILE_SUSPENDED: Final = ("/accept-invite/", "/api/invitations/", "/assets/")
 """An invitation waits for its tenant and says so itself; a page keeps its looks."""
 
+REFUSALS: Final = (
+    "NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
+    "ORIGIN_REJECTED",
+    "TENANT_SUSPENDED",
+    "RATE_LIMITED",
+    "NOT_READY",
+    "INTERNAL_ERROR",
+)
+"""What any operation may be refused with before its handler; for the OpenAPI document."""
+
 _OPERATOR_LED: Final = '{"code":"FORBIDDEN","message":"Tenant creation is operator-led"}'
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 

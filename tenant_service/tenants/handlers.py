@@ -12,6 +12,7 @@ from service_kit.web.replaying import once_of, replaying
 from service_kit.web.versions import etag, expected_versions
 from tenant_service.calls import asker_of
 from tenant_service.tenants.answers import as_shown, linked
+from tenant_service.tenants.audit_log import TenantAuditLog, TenantAuditPage, TenantAuditQuery
 from tenant_service.tenants.creation import TenantCreation
 from tenant_service.tenants.errors import TenantChangedError
 from tenant_service.tenants.life import TenantLife
@@ -43,6 +44,7 @@ TENANTS = web.AppKey("tenants", TenantService)
 CREATION = web.AppKey("tenant_creation", TenantCreation)
 LIFE = web.AppKey("tenant_life", TenantLife)
 MEMBERSHIP = web.AppKey("tenant_membership", TenantMembership)
+AUDIT_LOG = web.AppKey("tenant_audit_log", TenantAuditLog)
 
 _TENANT: Final = "/api/admin/tenants/{id}"
 _CREATION_ERRORS: Final = (
@@ -175,6 +177,16 @@ def _people() -> tuple[Endpoint, ...]:
             returns=RevokedSessions,
             errors=("TENANT_NOT_FOUND", "VALIDATION_FAILED", *KEY_CODES),
         ),
+        Endpoint(
+            "GET",
+            f"{_TENANT}/audit-logs",
+            Permission.VIEW_AUDIT_LOGS_GLOBAL,
+            _audit_log,
+            "The audit log as the tenant itself may read it, newest first",
+            query=TenantAuditQuery,
+            returns=TenantAuditPage,
+            errors=("TENANT_NOT_FOUND", "QUERY_INVALID", "INVALID_CURSOR"),
+        ),
     )
 
 
@@ -235,6 +247,11 @@ async def _members(call: Call) -> Reply:
 async def _revoke(call: Call) -> RevokedSessions:
     once = once_of(call, as_shown)
     return await call.request.app[MEMBERSHIP].revoke(asker_of(call), call.path("id"), call.body, once=once)
+
+
+async def _audit_log(call: Call) -> Reply:
+    page = await call.request.app[AUDIT_LOG].page(call.path("id"), call.query)
+    return linked(call, page, page.page)
 
 
 async def _with_current(call: Call) -> TenantChangedError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, Table, and_, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, func, select, update
 
 from service_kit.db.keyset import Position
 from service_kit.db.session import ReadSession, WriteSession
@@ -62,16 +62,27 @@ class TenantPeople:
         query = self._of(organization_id).where(self._users.c.email == email)
         return await session.first(query) is not None
 
+    async def count_open_sessions(
+        self, session: ReadSession, organization_id: str, *, now: datetime
+    ) -> int:
+        """How many sessions an end of all would end."""
+        query = select(func.count()).select_from(self._sessions)
+        return int(await session.scalar(query.where(*self._open_sessions(organization_id, now))))
+
+    def _open_sessions(self, organization_id: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+        columns = self._sessions.c
+        return (
+            columns.organization_id == organization_id,
+            columns.revoked_at.is_(None),
+            columns.expires_at > now,
+        )
+
     async def end_sessions(
         self, session: WriteSession, organization_id: str, *, now: datetime, user_id: str | None = None
     ) -> int:
         """End the tenant's open sessions, or those of one user there; how many were ended."""
         columns = self._sessions.c
-        still_open = (
-            columns.organization_id == organization_id,
-            columns.revoked_at.is_(None),
-            columns.expires_at > now,
-        )
+        still_open = self._open_sessions(organization_id, now)
         ending = update(self._sessions).where(*still_open).values(revoked_at=now)
         if user_id is not None:
             ending = ending.where(columns.user_id == user_id)

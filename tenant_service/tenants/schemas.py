@@ -246,6 +246,7 @@ class TenantDetailCounts(ApiModel):
     members: int
     pending_invitations: int
     connected_accounts: int
+    open_sessions: int
 
 
 class TenantDetail(ApiModel):

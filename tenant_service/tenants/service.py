@@ -176,6 +176,7 @@ class TenantService:
             members=await self.people.count(session, tenant_id),
             pending_invitations=open_invitations,
             connected_accounts=await self.accounts.count_of(session, tenant_id),
+            open_sessions=await self.people.count_open_sessions(session, tenant_id, now=self.clock.now()),
         )
 
     async def _recent(self, session: ReadSession, asker: Asker, tenant_id: str) -> list[AuditRow] | None:

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from admin_service.audit import repository
 from admin_service.audit.errors import ExportBusyError
 from admin_service.audit.export import ExportAsked
 from admin_service.audit.service import Reader
@@ -102,6 +104,22 @@ async def test_long_cells_and_long_manifests_are_no_break(both: House, tmp_path:
         head + CsvWriter().trailer(maker.document({})),
     ):
         assert prove_export(io.BytesIO(data)).breaks == []
+
+
+async def test_a_thousand_filters_do_not_make_every_look_dear(
+    both: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """data-model 2.6: of an operator's looks only the newest are compared; an older one is told once more."""
+    monkeypatch.setattr(repository, "MOST_VIEWS", 3)
+    for number in range(5):
+        both.office.clock.advance(1)
+        await both.office.get(f"/manage/audit?resourceId=r{number}", Role.READ_ONLY)
+    since = both.office.clock.now() - timedelta(hours=8)
+    async with both.office.database.read() as session:
+        event = "admin.audit_log.viewed"
+        seen = await repository.AuditRepository().viewed(session, event, "adm_read_only", since)
+
+    assert [row["filter"]["resource_id"] for row in seen] == ["r4", "r3", "r2"]
 
 
 def test_a_forged_file_fills_no_memory() -> None:

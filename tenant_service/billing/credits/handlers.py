@@ -114,7 +114,7 @@ def _changes() -> tuple[Endpoint, ...]:
 
 
 async def _billing(call: Call) -> TenantBilling:
-    return await call.request.app[BILLING].billing(call.path("id"))
+    return await call.request.app[BILLING].billing(asker_of(call), call.path("id"))
 
 
 async def _ledger(call: Call) -> Result:

@@ -10,10 +10,12 @@ from typing import Final
 
 from service_kit.clock import Clock
 from service_kit.db.keyset import Position
-from service_kit.db.session import Database
+from service_kit.db.session import Database, ReadSession
 from service_kit.errors import BadRequestError
+from service_kit.identity.model import Permission
 from service_kit.web.pages import Page, PageModel, cut, read_cursor
 from service_kit.web.paging import CursorCodec
+from tenant_service.asking import Asker
 from tenant_service.billing.closed_sets import Account
 from tenant_service.billing.credits.csv_rows import HEADER_ROW, csv_row
 from tenant_service.billing.credits.models import LOW_BALANCE, Balance
@@ -21,6 +23,7 @@ from tenant_service.billing.credits.repository import CreditRepository
 from tenant_service.billing.credits.runtime_schemas import BalanceModel
 from tenant_service.billing.credits.schemas import (
     BillingSummaryModel,
+    GrantLimits,
     GrantModel,
     LedgerLine,
     LedgerPage,
@@ -33,6 +36,7 @@ from tenant_service.billing.credits.schemas import (
     TenantBilling,
     TenantUse,
 )
+from tenant_service.billing.credits.service import Caps
 from tenant_service.billing.credits.statements import LedgerFilter, Line, Statement, Statements
 from tenant_service.tenants.named import named_tenant
 from tenant_service.tenants.repository import TenantRepository
@@ -55,9 +59,10 @@ class BillingReader:
     statements: Statements
     cursors: CursorCodec
     clock: Clock
+    caps: Caps
 
-    async def billing(self, reference: str) -> TenantBilling:
-        """One tenant. Raises NotFoundError."""
+    async def billing(self, asker: Asker, reference: str) -> TenantBilling:
+        """One tenant, and what whoever asks may grant it. Raises NotFoundError."""
         now = self.clock.now()
         async with self.database.read() as session:
             organization_id = (await named_tenant(self.tenants, session, reference)).id
@@ -66,13 +71,25 @@ class BillingReader:
             spendable = await self.credits.spendable_sum(session, organization_id, now)
             expiry = await self.credits.expires_next(session, [organization_id], now)
             threshold = await self.statements.threshold(session, organization_id)
+            limits = await self._limits(session, asker, now)
         return TenantBilling(
             organization_id=organization_id,
             balance=BalanceModel.of(balance),
             lapsed=max(balance.remaining - spendable, 0),
             expires_next=expiry.get(organization_id),
             low_balance_threshold=LOW_BALANCE if threshold is None else threshold,
+            limits=limits,
             grants=[GrantModel.of(grant, now) for grant in grants],
+        )
+
+    async def _limits(self, session: ReadSession, asker: Asker, now: datetime) -> GrantLimits | None:
+        if not asker.identity.may(Permission.BILLING_GRANT):
+            return None
+        today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+        return GrantLimits(
+            at_once=self.caps.at_once_by(asker.identity.role),
+            a_day=self.caps.a_day,
+            granted_today=await self.credits.granted_since(session, asker.actor.id, today),
         )
 
     async def ledger(self, reference: str, query: LedgerQuery) -> tuple[LedgerPage, Page[Statement]]:

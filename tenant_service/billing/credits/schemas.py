@@ -117,10 +117,19 @@ class ExpiryChanged(ApiModel):
     grant: GrantModel
 
 
+class GrantLimits(ApiModel):
+    """How much whoever asks may grant (G-12): at once, and over all tenants on this day (UTC)."""
+
+    at_once: int
+    a_day: int
+    granted_today: int
+
+
 class TenantBilling(ApiModel):
     """`GET …/{id}/billing` (R-022).
 
-    `lapsed` is still counted in `remaining` but cannot be spent any more: the next run of the job books it.
+    `limits` is null for a role that grants nothing. `lapsed` is still counted in `remaining` but cannot be
+    spent any more: the next run of the job books it.
     """
 
     organization_id: str
@@ -128,6 +137,7 @@ class TenantBilling(ApiModel):
     lapsed: int
     expires_next: datetime | None
     low_balance_threshold: int
+    limits: GrantLimits | None
     grants: list[GrantModel]
 
 

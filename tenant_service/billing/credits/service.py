@@ -56,6 +56,10 @@ class Caps:
     by_support: int
     a_day: int
 
+    def at_once_by(self, role: Role | None) -> int:
+        """How much one of that role may grant at once."""
+        return self.at_once if role is Role.SUPER_ADMIN else min(self.at_once, self.by_support)
+
 
 @dataclass(frozen=True, slots=True)
 class GrantService:

@@ -11,6 +11,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from service_kit.web.openapi import openapi_document
+from tenant_service.public.gate import REFUSALS
 from tenant_service.public.registry import Door
 from tenant_service.public_wiring import public_endpoints
 
@@ -25,7 +26,7 @@ OPEN = {
 @pytest.fixture
 def document() -> str:
     """The document as text that is stable in a diff."""
-    made = openapi_document("Sallyport tenants' own API", "1", public_endpoints())
+    made = openapi_document("Sallyport tenants' own API", "1", public_endpoints(), always=REFUSALS)
     return json.dumps(made, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
