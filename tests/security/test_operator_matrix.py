@@ -182,13 +182,25 @@ async def _known_methods(door: Door, caller: Caller, known: Sequence[Place]) -> 
     return wrong
 
 
+def _methods_there(place: Place, known: Sequence[Place]) -> set[str]:
+    """Also those of a pattern that the path fits: a literal word may be somebody's id."""
+    own = place.path.split("/")
+
+    def fits(pattern: list[str]) -> bool:
+        return len(pattern) == len(own) and all(
+            part in ("x", mine) for part, mine in zip(pattern, own, strict=True)
+        )
+
+    return {method for other in known if fits(other.path.split("/")) for method in other.methods}
+
+
 async def _unknown_methods(door: Door, caller: Caller, known: Sequence[Place]) -> list[str]:
     """Every other method: 405 with Allow for who may go everywhere, and nothing but a no for the rest."""
     wrong = []
     for place in known:
         if place.is_internal:
             continue
-        for method in {*METHODS, *NEVER} - set(place.methods):
+        for method in {*METHODS, *NEVER} - _methods_there(place, known):
             answer = await _ask(door, caller, method, place.path)
             fine = answer.status == 405 and (answer.header("Allow") or method in NEVER)
             if not (fine or (caller.role is not Role.SUPER_ADMIN and answer.status == 403)):

@@ -1,6 +1,7 @@
 """What holds against raw SQL too: the guards of the first migration (R-079, G-08)."""
 
 import sqlite3
+import warnings
 from contextlib import closing
 
 import pytest
@@ -42,7 +43,10 @@ async def test_the_migration_makes_what_the_models_say(process: AdminProcess) ->
     """After the migration the database and the tables in code do not differ; twice is once."""
 
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+        with warnings.catch_warnings():
+            # SQLite cannot tell the expression of an index; the tenant service's test compares statements.
+            warnings.filterwarnings("ignore", message=".*expression-based index.*")
+            return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
     await migrate(process.database, MIGRATIONS)
     async with process.database.write_engine.connect() as connection:
