@@ -87,7 +87,7 @@ DECISIONS := service_kit/identity/*,service_kit/base64url.py,service_kit/strict_
 
 coverage: $(INSTALLED) ## Branch coverage of every decision; fails below 100 %
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@COVERAGE_FILE=build/coverage/data $(BIN)/python -m coverage run -m pytest -q \
+	@COVERAGE_FILE=build/coverage/data $(BIN)/python -m coverage run -m pytest -q -n $(PYTEST_WORKERS) \
 	  tests/unit/auth_proxy tests/unit/service_kit tests/integration/auth_proxy
 	@COVERAGE_FILE=build/coverage/data $(BIN)/python -m coverage combine -q
 	@COVERAGE_FILE=build/coverage/data $(BIN)/python -m coverage report --show-missing --fail-under=100 --include='$(DECISIONS)'

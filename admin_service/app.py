@@ -63,6 +63,7 @@ from admin_service.system.tenant_side import TenantSide
 from admin_service.system.working import jobs_of
 from admin_service.tables import AUDIT, IDEMPOTENCY, JOBS, SERVICE_KEYS
 from admin_service.tenant_api import TenantApi
+from admin_service.tenant_billing import TenantBilling
 from service_kit.audit.alarm import AuditMetrics
 from service_kit.audit.beat import AuditBeat
 from service_kit.audit.keeping import AuditKeeping
@@ -327,6 +328,7 @@ def build_panel(
         evidence=services.evidence,
         tenants=services.tenants,
         support=SupportSearch(services.tenants),
+        billing=TenantBilling(services.tenants),
         system=services.system,
         renderer=Renderer(assets),
         assets=assets,

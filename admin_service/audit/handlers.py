@@ -99,6 +99,7 @@ def endpoints(
                 "AUDIT_WRITE_FAILED",
                 "DATABASE_UNAVAILABLE",
             ),
+            files=("text/csv", "application/x-ndjson", "text/plain"),
         ),
         Endpoint(
             "GET",

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from admin_service.operators.models import (
     IssuedEnrollment,
@@ -14,7 +14,7 @@ from admin_service.operators.models import (
 )
 from service_kit.identity.model import Role
 from service_kit.web.pages import MOST_ROWS, Page, PageModel
-from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
+from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel, replayed_without
 
 _MOST_SIGHTINGS: Final = 1000
 
@@ -53,6 +53,8 @@ class BreakGlassArguments(ApiModel):
 
 class IssuedEnrollmentModel(ApiModel):
     """The one answer that holds the token; it cannot be asked for again (R-068)."""
+
+    model_config = ConfigDict(json_schema_extra=replayed_without("enrollmentToken"))
 
     id: str
     enrollment_token: str

@@ -29,6 +29,7 @@ from admin_service.system.answers import Queue, Workflow
 from admin_service.system.models import Merged, Wish
 from admin_service.tenant_answers import Answer, CreatedTenant, TenantCounts, TenantDetail, TenantPage
 from admin_service.tenant_api import NewTenant, OnBehalf, TenantListQuery
+from admin_service.tenant_billing import TenantBilling
 from service_kit.audit.queries import AuditFilter
 from service_kit.clock import Clock
 from service_kit.errors import UnavailableError
@@ -221,6 +222,7 @@ class PanelServices:
     evidence: EvidenceCounts
     tenants: Tenants
     support: People
+    billing: TenantBilling
     system: System
     renderer: Renderer
     assets: Assets

@@ -29,6 +29,7 @@ class VisibleItem:
 NAVIGATION: tuple[NavigationItem, ...] = (
     NavigationItem("dashboard", "Dashboard", "/manage", "dashboard", None, "d"),
     NavigationItem("tenants", "Tenants", "/manage/tenants", "tenants", "tenant.list", "t"),
+    NavigationItem("billing", "Billing", "/manage/billing", "billing", "billing.view", "b"),
     NavigationItem(
         "users", "Find a person", "/manage/users", "search", "platform.view_audit_logs_global", "u"
     ),

@@ -14,22 +14,40 @@ from admin_service.panel.context import PanelServices, see_other
 from admin_service.panel.pages import (
     audit,
     audit_evidence,
+    billing,
     dashboard,
     enrollment,
+    grants,
     operator_detail,
     operator_new,
     operator_sessions,
     operators,
+    pack_forms,
+    packs,
     static_files,
     system,
+    tenant_audit,
+    tenant_detail,
+    tenant_flags,
+    tenant_invitations,
     tenant_new,
+    tenant_people,
     tenants,
     theme,
     users,
 )
+from admin_service.panel.pages.grant_steps import EXPIRY, VOID
 from admin_service.panel.pages.operator_standing import DEACTIVATE, ROLE
 from admin_service.panel.pages.operator_tokens import ISSUE, REACTIVATE
+from admin_service.panel.pages.pack_steps import ACTIVATE
+from admin_service.panel.pages.pack_steps import DEACTIVATE as DEACTIVATE_PACK
+from admin_service.panel.pages.pack_steps import DELETE as DELETE_PACK
 from admin_service.panel.pages.problems import problem_page
+from admin_service.panel.pages.tenant_edit import EDIT
+from admin_service.panel.pages.tenant_flags import SWITCH
+from admin_service.panel.pages.tenant_invitations import CANCEL, INVITE, RESEND
+from admin_service.panel.pages.tenant_life import DELETE, RESTORE, SUSPEND, UNDELETE
+from admin_service.panel.pages.tenant_people import END_SESSIONS, REMOVE_ACCOUNT
 from service_kit.errors import ProblemError
 from service_kit.identity.model import Permission
 from service_kit.web.api import Access, Audience, Call, Endpoint
@@ -80,17 +98,88 @@ _SYSTEM_PAGES: Final[tuple[_Row, ...]] = (
     ("POST", _WORKFLOW, _MANAGE, system.RUN.submit, "Run a workflow"),
 )
 
+_VIEW: Final = Permission.TENANT_VIEW
+_SUSPEND: Final = Permission.TENANT_SUSPEND
+_INVITE: Final = Permission.TENANT_INVITE_ADMIN
+_READ_LOG: Final = Permission.VIEW_AUDIT_LOGS_GLOBAL
+_TENANT: Final = "/manage/tenants/{id}"
+_INVITATIONS: Final = f"{_TENANT}/invitations"
+_ACCOUNT: Final = f"{_TENANT}/accounts/{{account}}/remove"
+
+_TENANT_PAGES: Final[tuple[_Row, ...]] = (
+    ("GET", _TENANT, _VIEW, tenant_detail.show_tenant, "One tenant"),
+    ("GET", f"{_TENANT}/edit", Permission.TENANT_UPDATE, EDIT.show, "What to change"),
+    ("POST", f"{_TENANT}/edit", Permission.TENANT_UPDATE, EDIT.submit, "Change a tenant"),
+    ("GET", f"{_TENANT}/suspend", _SUSPEND, SUSPEND.show, "What a suspension does"),
+    ("POST", f"{_TENANT}/suspend", _SUSPEND, SUSPEND.submit, "Suspend a tenant"),
+    ("GET", f"{_TENANT}/restore", _SUSPEND, RESTORE.show, "What a restoration does"),
+    ("POST", f"{_TENANT}/restore", _SUSPEND, RESTORE.submit, "Restore a tenant"),
+    ("GET", f"{_TENANT}/delete", Permission.TENANT_DELETE, DELETE.show, "What a deletion does"),
+    ("POST", f"{_TENANT}/delete", Permission.TENANT_DELETE, DELETE.submit, "Delete a tenant"),
+    ("GET", f"{_TENANT}/undelete", Permission.TENANT_DELETE, UNDELETE.show, "What comes back"),
+    ("POST", f"{_TENANT}/undelete", Permission.TENANT_DELETE, UNDELETE.submit, "Undelete a tenant"),
+    ("GET", f"{_TENANT}/members", _VIEW, tenant_people.list_members, "Its members"),
+    ("GET", f"{_TENANT}/members/sessions", _SUSPEND, END_SESSIONS.show, "Whose sessions to end"),
+    ("POST", f"{_TENANT}/members/sessions", _SUSPEND, END_SESSIONS.submit, "End sessions"),
+    ("GET", _INVITATIONS, _VIEW, tenant_invitations.list_invitations, "Its invitations"),
+    ("GET", f"{_INVITATIONS}/new", _INVITE, INVITE.show, "Whom to invite"),
+    ("POST", f"{_INVITATIONS}/new", _INVITE, INVITE.submit, "Invite an admin"),
+    ("GET", f"{_INVITATIONS}/{{invitation}}/resend", _INVITE, RESEND.show, "Whether to send it again"),
+    ("POST", f"{_INVITATIONS}/{{invitation}}/resend", _INVITE, RESEND.submit, "Send an invitation again"),
+    ("GET", f"{_INVITATIONS}/{{invitation}}/cancel", _INVITE, CANCEL.show, "Whether to cancel it"),
+    ("POST", f"{_INVITATIONS}/{{invitation}}/cancel", _INVITE, CANCEL.submit, "Cancel an invitation"),
+    ("GET", f"{_TENANT}/accounts", _VIEW, tenant_people.list_accounts, "Its connected accounts"),
+    ("GET", _ACCOUNT, Permission.TENANT_UPDATE, REMOVE_ACCOUNT.show, "Whether to remove it"),
+    ("POST", _ACCOUNT, Permission.TENANT_UPDATE, REMOVE_ACCOUNT.submit, "Remove an account"),
+    ("GET", f"{_TENANT}/flags", _VIEW, tenant_flags.list_flags, "Its feature flags"),
+    ("GET", f"{_TENANT}/flags/{{key}}", Permission.TENANT_FEATURE_FLAGS, SWITCH.show, "Which way to switch"),
+    ("POST", f"{_TENANT}/flags/{{key}}", Permission.TENANT_FEATURE_FLAGS, SWITCH.submit, "Switch a flag"),
+    ("GET", f"{_TENANT}/audit", _READ_LOG, tenant_audit.show_audit, "Its own log"),
+)
+
+_BILLING: Final = "/manage/billing"
+_PACK: Final = f"{_BILLING}/packs/{{id}}"
+_GRANT: Final = f"{_BILLING}/grant/{{tenant_id}}"
+_CREDITS: Final = "/manage/tenants/{id}/billing"
+_GIVEN: Final = f"{_CREDITS}/grants/{{grant}}"
+_VIEW_BILLING: Final = Permission.BILLING_VIEW
+_MAY_GRANT: Final = Permission.BILLING_GRANT
+_PACKS: Final = Permission.BILLING_MANAGE_PACKS
+
+_BILLING_PAGES: Final[tuple[_Row, ...]] = (
+    ("GET", _BILLING, _VIEW_BILLING, packs.list_packs, "The packs, and the credits of all tenants"),
+    ("POST", _BILLING, _PACKS, packs.move_pack, "Move a pack up or down"),
+    ("GET", f"{_BILLING}/packs/new", _PACKS, pack_forms.show_new, "A new pack"),
+    ("POST", f"{_BILLING}/packs/new", _PACKS, pack_forms.create, "Create a pack"),
+    ("GET", f"{_PACK}/edit", _PACKS, pack_forms.show_edit, "A pack's fields"),
+    ("POST", f"{_PACK}/edit", _PACKS, pack_forms.update, "Change a pack"),
+    ("GET", f"{_PACK}/activate", _PACKS, ACTIVATE.show, "Whether to offer a pack"),
+    ("POST", f"{_PACK}/activate", _PACKS, ACTIVATE.submit, "Offer a pack"),
+    ("GET", f"{_PACK}/deactivate", _PACKS, DEACTIVATE_PACK.show, "Whether to take a pack off the offer"),
+    ("POST", f"{_PACK}/deactivate", _PACKS, DEACTIVATE_PACK.submit, "Take a pack off the offer"),
+    ("GET", f"{_PACK}/delete", _PACKS, DELETE_PACK.show, "What deleting a pack means"),
+    ("POST", f"{_PACK}/delete", _PACKS, DELETE_PACK.submit, "Delete a pack"),
+    ("GET", _GRANT, _MAY_GRANT, grants.show_form, "Free replies for a tenant"),
+    ("POST", _GRANT, _MAY_GRANT, grants.grant, "Preview a grant, then grant it"),
+    ("GET", _CREDITS, _VIEW_BILLING, billing.show_tenant_billing, "A tenant's credits"),
+    ("GET", f"{_GIVEN}/void", _MAY_GRANT, VOID.show, "What voiding a grant means"),
+    ("POST", f"{_GIVEN}/void", _MAY_GRANT, VOID.submit, "Void a grant"),
+    ("GET", f"{_GIVEN}/expiry", _PACKS, EXPIRY.show, "Another end for a grant"),
+    ("POST", f"{_GIVEN}/expiry", _PACKS, EXPIRY.submit, "Change when a grant ends"),
+)
+
 _PAGES: Final[tuple[_Row, ...]] = (
     ("GET", "/manage", Audience.OPERATOR, dashboard.show_dashboard, "The dashboard"),
     ("GET", "/manage/tenants", Permission.TENANT_LIST, tenants.list_tenants, "The tenants"),
     ("GET", "/manage/tenants/new", Permission.TENANT_CREATE, tenant_new.show_form, "A new tenant"),
     ("POST", "/manage/tenants/new", Permission.TENANT_CREATE, tenant_new.create_tenant, "Create a tenant"),
-    ("GET", "/manage/tenants/{id}", Permission.TENANT_VIEW, tenants.show_tenant, "One tenant"),
+    *_TENANT_PAGES,
     ("GET", "/manage/users", Permission.VIEW_AUDIT_LOGS_GLOBAL, users.show_form, "Find a person"),
     ("POST", "/manage/users", Permission.VIEW_AUDIT_LOGS_GLOBAL, users.search, "Search all tenants' people"),
     ("GET", "/manage/audit", Permission.VIEW_AUDIT_LOGS_GLOBAL, audit.list_audit, "The audit log"),
     ("GET", "/manage/audit/evidence", Permission.EXPORT_AUDIT, audit_evidence.show_evidence, "Evidence"),
     ("GET", "/manage/audit/{id}", Permission.VIEW_AUDIT_LOGS_GLOBAL, audit.show_event, "One event"),
+    *_BILLING_PAGES,
     *_OPERATOR_PAGES,
     *_SYSTEM_PAGES,
     ("POST", "/manage/theme", Audience.OPERATOR, theme.choose_theme, "Choose light or dark"),

@@ -3,11 +3,11 @@
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AwareDatetime, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, StringConstraints, model_validator
 
 from admin_service.profile.models import Density, PreferenceChange, Preferences, Profile, Theme
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
-from service_kit.web.schemas import ApiModel
+from service_kit.web.schemas import ApiModel, null_is_refused
 
 
 def _known_zone(name: str) -> str:
@@ -44,6 +44,8 @@ class PreferencesModel(ApiModel):
 
 class PreferencesBody(ApiModel):
     """`PATCH /api/admin/me/preferences`: what is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=null_is_refused)
 
     theme: Theme | None = None
     density: Density | None = None

@@ -44,6 +44,7 @@ def endpoints(hub: RosterHub) -> tuple[Endpoint, ...]:
             feed,
             "The roster as NDJSON: a snapshot, then changes as they commit and a heartbeat each second.",
             errors=("PERMISSION_DENIED", "DATABASE_UNAVAILABLE"),
+            files=("application/x-ndjson",),
         ),
     )
 

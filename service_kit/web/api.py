@@ -100,6 +100,8 @@ class Endpoint:
     errors: tuple[str, ...] = ()
     page: bool = False
     """An HTML page: no part of the OpenAPI document."""
+    files: tuple[str, ...] = ()
+    """The media types of the files that it may answer with instead."""
 
 
 def mount(app: web.Application, endpoints: Iterable[Endpoint]) -> None:

@@ -34,6 +34,8 @@ class Described(Protocol):
     def errors(self) -> tuple[str, ...]: ...
     @property
     def page(self) -> bool: ...
+    @property
+    def files(self) -> tuple[str, ...]: ...
 
 
 ALWAYS: Final = (
@@ -42,10 +44,13 @@ ALWAYS: Final = (
     "PERMISSION_DENIED",
     "NOT_FOUND",
     "METHOD_NOT_ALLOWED",
+    "BAD_REQUEST",
     "IDENTITY_KEYS_UNAVAILABLE",
+    "AUDIT_WRITE_FAILED",
+    "DATABASE_UNAVAILABLE",
     "INTERNAL_ERROR",
 )
-"""What stands before every handler of a service may refuse with."""
+"""What stands around every handler of a service may refuse with."""
 
 _BODY: Final = (
     "BODY_INCOMPLETE",
@@ -89,7 +94,7 @@ _PROBLEM: Final[dict[str, Any]] = {
 def openapi_document(
     title: str, version: str, endpoints: Iterable[Described], *, always: Iterable[str] = ALWAYS
 ) -> dict[str, Any]:
-    """The document for every endpoint that is not a page; `always` are codes of refusals that each may give."""
+    """The document for every endpoint that is not a page; with any of `always` each may be refused."""
     rows = [endpoint for endpoint in endpoints if not endpoint.page]
     models = {model for row in rows for model in (row.body, row.query, row.returns) if model}
     ordered = sorted(models, key=lambda model: model.__name__)
@@ -147,9 +152,10 @@ def _is_required(body: type[BaseModel]) -> bool:
 
 
 def _success(row: Described, schemas: dict[Any, Any]) -> dict[str, Any]:
-    if row.returns is None:
-        return {"description": "Done"}
-    return {"description": "Done", "content": {"application/json": {"schema": schemas[row.returns]}}}
+    content: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in row.files}
+    if row.returns is not None:
+        content["application/json"] = {"schema": schemas[row.returns]}
+    return {"description": "Done", **({"content": content} if content else {})}
 
 
 def _operation_id(row: Described) -> str:

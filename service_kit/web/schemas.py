@@ -1,7 +1,8 @@
 """The base of every request and response model, and the text types that refuse hostile characters."""
 
 import unicodedata
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -26,6 +27,26 @@ class QueryModel(ApiModel):
     """Query parameters: everything arrives as text, so numbers and dates are read from text."""
 
     model_config = ConfigDict(strict=False)
+
+
+def replayed_without(*members: str) -> Callable[[dict[str, Any]], None]:
+    """For `json_schema_extra` of an answer with a secret: its replay lacks these members, and says so."""
+
+    def tell(schema: dict[str, Any]) -> None:
+        schema["properties"]["secretOmitted"] = {"const": True, "description": "Only in a replay"}
+        schema["required"] = [name for name in schema["required"] if name not in members]
+
+    return tell
+
+
+def null_is_refused(schema: dict[str, Any]) -> None:
+    """For `json_schema_extra` where a member may be absent but never null, and a validator says so."""
+    for details in schema["properties"].values():
+        given = [kind for kind in details.get("anyOf", []) if kind != {"type": "null"}]
+        if len(given) == 1:
+            details.pop("anyOf")
+            details.pop("default", None)
+            details.update(given[0])
 
 
 def _no_control(value: str) -> str:

@@ -24,9 +24,24 @@ def expected_versions(request: web.Request) -> frozenset[int]:
     Raises PreconditionRequiredError without an If-Match, and for `*`, which names none. A tag that is
     none of ours matches nothing.
     """
-    tags = [tag for line in request.headers.getall("If-Match", []) for tag in line.split(",") if tag.strip()]
-    if not tags or "*" in (tag.strip() for tag in tags):
+    tags = _tags(request)
+    if not tags or "*" in tags:
         raise PreconditionRequiredError(
             "PRECONDITION_REQUIRED", "Send If-Match with the ETag of what you have seen"
         )
+    return _versions(tags)
+
+
+def versions_if_given(request: web.Request) -> frozenset[int] | None:
+    """The same where the header may be absent. None without it, and for `*`: whatever the version is."""
+    tags = _tags(request)
+    return None if "If-Match" not in request.headers or "*" in tags else _versions(tags)
+
+
+def _tags(request: web.Request) -> list[str]:
+    lines = request.headers.getall("If-Match", [])
+    return [tag.strip() for line in lines for tag in line.split(",") if tag.strip()]
+
+
+def _versions(tags: list[str]) -> frozenset[int]:
     return frozenset(int(found[1]) for found in map(_TAG.fullmatch, tags) if found)

@@ -54,6 +54,7 @@ def endpoints() -> tuple[Endpoint, ...]:
             "Every row of this service's audit log that fits the filter, as NDJSON",
             query=AuditQuery,
             errors=("QUERY_INVALID",),
+            files=("application/x-ndjson",),
         ),
         Endpoint(
             "GET",

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Self
 
+from pydantic import ConfigDict
+
 from service_kit.web.pages import PageModel
-from service_kit.web.schemas import ApiModel, EmailAddress
+from service_kit.web.schemas import ApiModel, EmailAddress, replayed_without
 from tenant_service.invitations.models import Invitation, InvitationRole, InvitationStatus
 from tenant_service.tenants.schemas import Reason, TicketRef
 
@@ -24,6 +26,8 @@ class CreatedInvitation(ApiModel):
 
     When the same answer is asked for again, `invitationId` is the public part and `secretOmitted` is true.
     """
+
+    model_config = ConfigDict(json_schema_extra=replayed_without())
 
     invitation_id: str
     accept_url: str | None

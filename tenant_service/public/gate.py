@@ -28,13 +28,16 @@ OPEN_WHILE_SUSPENDED: Final = ("/accept-invite/", "/api/invitations/", "/assets/
 REFUSALS: Final = (
     "NOT_FOUND",
     "METHOD_NOT_ALLOWED",
+    "BAD_REQUEST",
     "ORIGIN_REJECTED",
     "TENANT_SUSPENDED",
     "RATE_LIMITED",
     "NOT_READY",
+    "AUDIT_WRITE_FAILED",
+    "DATABASE_UNAVAILABLE",
     "INTERNAL_ERROR",
 )
-"""What any operation may be refused with before its handler; for the OpenAPI document."""
+"""What any operation may be refused with, whatever its handler; for the OpenAPI document."""
 
 _OPERATOR_LED: Final = '{"code":"FORBIDDEN","message":"Tenant creation is operator-led"}'
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})

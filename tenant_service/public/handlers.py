@@ -73,6 +73,8 @@ def _doors() -> tuple[PublicEndpoint, ...]:
                 "PASSWORD_TOO_WEAK",
                 "VALIDATION_FAILED",
                 "RATE_LIMITED",
+                "BUSY",
+                "TRY_AGAIN",
             ),
         ),
         PublicEndpoint(
@@ -83,7 +85,7 @@ def _doors() -> tuple[PublicEndpoint, ...]:
             "Sign in as a member of this tenant; the session comes as a cookie",
             body=SignIn,
             returns=Redirect,
-            errors=("INVALID_CREDENTIALS", "TENANT_SUSPENDED", "RATE_LIMITED"),
+            errors=("INVALID_CREDENTIALS", "TENANT_SUSPENDED", "RATE_LIMITED", "BUSY"),
         ),
         PublicEndpoint(
             "POST",
@@ -111,7 +113,7 @@ def _doors() -> tuple[PublicEndpoint, ...]:
             "Change the password and end every other session of this person",
             body=PasswordChange,
             returns=Done,
-            errors=(*_INSIDE, "INVALID_CREDENTIALS", "PASSWORD_TOO_WEAK", "RATE_LIMITED"),
+            errors=(*_INSIDE, "INVALID_CREDENTIALS", "PASSWORD_TOO_WEAK", "RATE_LIMITED", "BUSY"),
         ),
     )
 
@@ -219,6 +221,7 @@ def _reading() -> tuple[PublicEndpoint, ...]:
             _export,
             "The tenant's own audit log as CSV",
             errors=_MANAGING,
+            files=("text/csv",),
         ),
     )
 

@@ -88,7 +88,7 @@ async def _do_accept(visit: Visit) -> web.Response:
     try:
         if not 0 < len(name) <= _MOST_NAME or "\t" in name:
             return await _accept_page(
-                visit, name=name, error="Write your name, at most 120 characters", status=422
+                visit, name=name, error="Write your name, at most 120 characters", faulty="name", status=422
             )
         opened = await accepted(visit, visit.path("id"), name, password)
     except ProblemError as error:
@@ -100,7 +100,9 @@ async def _do_accept(visit: Visit) -> web.Response:
     return _entered(visit, opened.token if opened else "")
 
 
-async def _accept_page(visit: Visit, *, name: str = "", error: str = "", status: int = 200) -> web.Response:
+async def _accept_page(
+    visit: Visit, *, name: str = "", error: str = "", faulty: str = "password", status: int = 200
+) -> web.Response:
     link = visit.path("id")
     invitation = await visit.plane.accepting.shown(visit.visitor, link)
     values = {
@@ -108,6 +110,7 @@ async def _accept_page(visit: Visit, *, name: str = "", error: str = "", status:
         "email": masked(invitation.email),
         "name": name,
         "error": error,
+        "faulty": faulty,
         "link": link,
         "token": token_for(visit, f"accept {link}"),
     }

@@ -66,6 +66,8 @@ class PublicEndpoint:
     errors: tuple[str, ...] = ()
     page: bool = False
     """An HTML page: no part of the OpenAPI document."""
+    files: tuple[str, ...] = ()
+    """The media types of the files that it may answer with instead."""
 
 
 def mount_public(app: web.Application, endpoints: Iterable[PublicEndpoint]) -> None:

@@ -9,7 +9,7 @@ from service_kit.web.api import Call, Endpoint, Reply
 from service_kit.web.idempotency import HEADER, REPLAYED, read_key
 from service_kit.web.replaying import CODES as KEY_CODES
 from service_kit.web.replaying import once_of, replaying
-from service_kit.web.versions import etag, expected_versions
+from service_kit.web.versions import etag, expected_versions, versions_if_given
 from tenant_service.calls import asker_of
 from tenant_service.tenants.answers import as_shown, linked
 from tenant_service.tenants.audit_log import TenantAuditLog, TenantAuditPage, TenantAuditQuery
@@ -230,7 +230,7 @@ async def _restore(call: Call) -> RestoredTenant:
 
 async def _delete(call: Call) -> DeletedTenant:
     # A bare DELETE is the agreed form; who sends If-Match is held to it.
-    expected = expected_versions(call.request) if "If-Match" in call.request.headers else None
+    expected = versions_if_given(call.request)
     try:
         return await call.request.app[LIFE].delete(
             asker_of(call), call.path("id"), call.body, expected=expected

@@ -62,9 +62,7 @@ class TenantPeople:
         query = self._of(organization_id).where(self._users.c.email == email)
         return await session.first(query) is not None
 
-    async def count_open_sessions(
-        self, session: ReadSession, organization_id: str, *, now: datetime
-    ) -> int:
+    async def count_open_sessions(self, session: ReadSession, organization_id: str, *, now: datetime) -> int:
         """How many sessions an end of all would end."""
         query = select(func.count()).select_from(self._sessions)
         return int(await session.scalar(query.where(*self._open_sessions(organization_id, now))))

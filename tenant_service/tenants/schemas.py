@@ -8,10 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from service_kit.web.pages import PageModel
-from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
+from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel, replayed_without
 from tenant_service.audit.schemas import AuditRow
 from tenant_service.invitations.models import InvitationRole
 from tenant_service.moments import UtcMoment
@@ -38,6 +38,8 @@ class NewTenant(ApiModel):
 
 class CreatedTenant(ApiModel):
     """R-104. `invitationId` and `acceptUrl` hold the invitation's secret: they are shown once."""
+
+    model_config = ConfigDict(json_schema_extra=replayed_without())
 
     org_id: str
     invitation_id: str

@@ -15,11 +15,20 @@ from admin_service.tenant_answers import (
     TenantPage,
     TenantRow,
 )
-from admin_service.tenant_api import NewTenant, OnBehalf, TenantApi, TenantListQuery
+from admin_service.tenant_api import A, Body, NewTenant, OnBehalf, TenantApi, TenantListQuery
 from service_kit.audit.queries import AuditFilter
 from service_kit.db.keyset import Position
 from service_kit.errors import BadRequestError, NotFoundError, ProblemError, UnavailableError
 
+NO_BILLING: Mapping[str, Mapping[str, Any]] = {
+    "/api/admin/credit-packs": {"data": []},
+    "/api/admin/billing/summary": {
+        "days": [],
+        "liability": {"replies": 0, "reserved": 0},
+        "lowBalances": [],
+    },
+}
+"""What a tenant service without packs and grants answers."""
 SINCE = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
@@ -62,6 +71,22 @@ class FakeTenantApi(TenantApi):
         super().__init__(None)
         self.steer = Steering()
         self.memory = Memory()
+
+    async def at(
+        self,
+        kind: type[A],
+        path: str,
+        behalf: OnBehalf,
+        body: Body = None,
+        key: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        method: str = "",
+        version: int | None = None,
+    ) -> A:
+        if path in NO_BILLING and not self.steer.away:
+            return kind.model_validate(NO_BILLING[path])
+        return await super().at(kind, path, behalf, body, key, query=query, method=method, version=version)
 
     def add(
         self, slug: str, name: str, *, email: str = "", plan: str = "pro", status: str = "active"

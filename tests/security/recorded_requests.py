@@ -262,3 +262,34 @@ READINGS: Final = frozenset(
     if name.startswith("GET ") or name.endswith(("/users", "/support-search", "/predicate-check"))
 )
 """What must show nothing of what was read."""
+
+
+FORWARDED: Final[Mapping[str, str]] = {
+    "POST /manage/tenants/{id}/edit": f"PATCH {_TENANT}",
+    "POST /manage/tenants/{id}/suspend": f"POST {_TENANT}/suspend",
+    "POST /manage/tenants/{id}/restore": f"POST {_TENANT}/restore",
+    "POST /manage/tenants/{id}/delete": f"DELETE {_TENANT}",
+    "POST /manage/tenants/{id}/undelete": f"POST {_TENANT}/restore",
+    "POST /manage/tenants/{id}/members/sessions": f"POST {_TENANT}/sessions/revoke",
+    "POST /manage/tenants/{id}/invitations/new": f"POST {_TENANT}/invitations",
+    "POST /manage/tenants/{id}/invitations/{invitation}/resend": (
+        f"POST {_TENANT}/invitations/{{invitation}}/resend"
+    ),
+    "POST /manage/tenants/{id}/invitations/{invitation}/cancel": (
+        f"DELETE {_TENANT}/invitations/{{invitation}}"
+    ),
+    "POST /manage/tenants/{id}/accounts/{account}/remove": (
+        f"DELETE {_TENANT}/connected-accounts/{{account}}"
+    ),
+    "POST /manage/tenants/{id}/flags/{key}": f"PUT {_TENANT}/feature-flags/{{key}}",
+    "POST /manage/billing": f"POST {PACKS}/reorder",
+    "POST /manage/billing/packs/new": f"POST {PACKS}",
+    "POST /manage/billing/packs/{id}/edit": f"PATCH {PACKS}/{{id}}",
+    "POST /manage/billing/packs/{id}/activate": f"POST {PACKS}/{{id}}/activate",
+    "POST /manage/billing/packs/{id}/deactivate": f"POST {PACKS}/{{id}}/deactivate",
+    "POST /manage/billing/packs/{id}/delete": f"DELETE {PACKS}/{{id}}",
+    "POST /manage/billing/grant/{tenant_id}": f"POST {_CREDITS}",
+    "POST /manage/tenants/{id}/billing/grants/{grant}/void": f"POST {_CREDITS}/{{grant}}/void",
+    "POST /manage/tenants/{id}/billing/grants/{grant}/expiry": f"POST {_CREDITS}/{{grant}}/expiry",
+}
+"""Forms of the panel that write nothing themselves: they pass on to a request of the tenant service."""

@@ -201,10 +201,11 @@ async def test_a_stalled_reader_holds_a_turn_and_nothing_else(both: House) -> No
             pieces = export.pieces()
             stack.push_async_callback(pieces.aclose)
             await anext(pieces)
-        held = [engine_use(engine) for engine in engines(both)]
+        async with asyncio.timeout(10):  # the services' own jobs come and go
+            while any(engine_use(engine) for engine in engines(both)):
+                await asyncio.sleep(0.02)
         response, data = await ask(both, "format=csv")
 
-        assert held == [0] * len(held)
         assert (response.status, json.loads(data)["code"]) == (429, "EXPORT_BUSY")
         assert response.headers["Retry-After"] == "30"
     response, _ = await ask(both, "format=csv")

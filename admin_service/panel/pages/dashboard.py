@@ -37,6 +37,7 @@ async def show_dashboard(services: PanelServices, call: Call) -> web.Response:
         may_list_tenants=may_list,
         may_create_tenant=may(Permission.TENANT_CREATE),
         may_view_audit=may(Permission.VIEW_AUDIT_LOGS_GLOBAL),
+        billing_available=may(Permission.BILLING_VIEW),
         partial=TENANTS_AWAY if missing or (may_list and counts is None) else None,
     )
     return page(services, frame, view)

@@ -11,7 +11,9 @@ from aiohttp import web
 
 from admin_service.panel.context import PanelServices, behalf_of, operator_frame, page, see_other
 from admin_service.panel.forms import CSRF_FIELD, Form, new_idempotency_key, read_form, require_own_origin
-from admin_service.panel.pages.tenants import NOTICE_PARAMETER, PLANS, SENT_TWICE
+from admin_service.panel.pages.tenant_detail import SENT_TWICE
+from admin_service.panel.pages.tenant_steps import NOTICE_PARAMETER
+from admin_service.panel.pages.tenants import PLANS
 from admin_service.panel.views.parts import FieldError, Notice, page_url, path_segment
 from admin_service.panel.views.tenants import TENANTS_PATH, TenantCreatedView, TenantForm, TenantNewView
 from admin_service.tenant_answers import CreatedTenant

@@ -1,25 +1,20 @@
-"""The list of tenants (P-02, R-020) and one tenant (P-04, R-021, R-022)."""
+"""The list of tenants (P-02, R-020): filters, dates and the order come from the URL."""
 
+from datetime import date
 from typing import Final
 
 from aiohttp import web
 
 from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page
-from admin_service.panel.pages.audit_rows import shown_row
 from admin_service.panel.pages.trouble import TENANTS_AWAY
 from admin_service.panel.views.parts import Notice, Pager, page_url
 from admin_service.panel.views.tenants import (
     STATUS_OPTIONS,
     TENANTS_PATH,
-    BillingSummary,
-    ConnectedAccount,
-    PendingInvitation,
-    TenantDetailView,
     TenantListView,
-    TenantOwner,
     TenantRow,
 )
-from admin_service.tenant_answers import TenantCounts, TenantDetail, TenantPage
+from admin_service.tenant_answers import TenantCounts, TenantPage
 from admin_service.tenant_answers import TenantRow as FoundRow
 from admin_service.tenant_api import OnBehalf, TenantListQuery
 from service_kit.errors import BadRequestError, UnavailableError
@@ -27,18 +22,11 @@ from service_kit.identity.model import Permission
 from service_kit.web.api import Call
 
 PLANS: Final = ("free", "starter", "pro", "enterprise")
-SENT_TWICE: Final = "sent-twice"
-NOTICE_PARAMETER: Final = "notice"
+SORTS: Final = ("newest", "oldest")
 
 _STATUSES: Final = frozenset(value for value, _label in STATUS_OPTIONS if value)
 # The tenant service's words for an owner's progress, and the panel's labels for the same.
 _OWNER_STATES: Final = {"joined": "accepted", "invited": "pending", "invitation_expired": "expired"}
-_ALREADY_THERE: Final = Notice(
-    "info",
-    "This tenant was created already",
-    "The form arrived twice and counted once. The invitation link was shown the first time and cannot be "
-    "shown again; the owner also gets it by email.",
-)
 
 
 async def list_tenants(services: PanelServices, call: Call) -> web.Response:
@@ -73,16 +61,33 @@ async def _found(
 
 
 def _read_query(call: Call) -> tuple[TenantListQuery, Notice | None]:
+    """What the URL asks for, without what makes no sense, and the first such thing in words."""
     given = {name: value.strip() for name, value in call.request.query.items()}
-    status = given.get("status", "")
-    known = status in _STATUSES or not status
+    status, sort = given.get("status", ""), given.get("sort", "")
+    days = {name: given.get(name, "") for name in ("createdFrom", "createdTo")}
+    wrong = (
+        (status and status not in _STATUSES, "There is no such status."),
+        (sort and sort not in SORTS, "There is no such order."),
+        (not all(map(_is_day, days.values())), "A date is a day such as 2026-11-21."),
+    )
     query = TenantListQuery(
         q=given.get("q", ""),
-        status=status if known else "",
+        status=status if status in _STATUSES else "",
         plan=given.get("plan", ""),
+        created_from=days["createdFrom"] if _is_day(days["createdFrom"]) else "",
+        created_to=days["createdTo"] if _is_day(days["createdTo"]) else "",
+        sort=sort if sort in SORTS else "",
         cursor=given.get("cursor", ""),
     )
-    return query, None if known else _not_applied("There is no such status.")
+    return query, next((_not_applied(why) for is_wrong, why in wrong if is_wrong), None)
+
+
+def _is_day(text: str) -> bool:
+    """A day of the calendar, or nothing."""
+    try:
+        return not text or bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _not_applied(why: str) -> Notice:
@@ -102,6 +107,9 @@ def _view(
         query=query.q,
         status=query.status or None,
         plan=query.plan or None,
+        created_from=query.created_from,
+        created_to=query.created_to,
+        sort=query.sort,
         plans=PLANS,
         total=_total(query, counts),
         pager=_pager(query, found),
@@ -126,7 +134,7 @@ def _row(row: FoundRow) -> TenantRow:
 
 def _total(query: TenantListQuery, counts: TenantCounts | None) -> int | None:
     """Known only where the filters are ones by which the tenant service counts."""
-    if counts is None or query.q or query.plan:
+    if counts is None or query.q or query.plan or query.created_from or query.created_to:
         return None
     by_status = {"": counts.total, "active": counts.active, "suspended": counts.suspended}
     return by_status.get(query.status)
@@ -135,70 +143,16 @@ def _total(query: TenantListQuery, counts: TenantCounts | None) -> int | None:
 def _pager(query: TenantListQuery, found: TenantPage | None) -> Pager:
     if found is None:
         return Pager()
-    kept = {"q": query.q, "status": query.status, "plan": query.plan}
+    kept = {
+        "q": query.q,
+        "status": query.status,
+        "plan": query.plan,
+        "createdFrom": query.created_from,
+        "createdTo": query.created_to,
+        "sort": query.sort,
+    }
 
     def link(cursor: str | None) -> str | None:
         return page_url(TENANTS_PATH, {**kept, "cursor": cursor}) if cursor else None
 
     return Pager(newer=link(found.page.prev_cursor), older=link(found.page.next_cursor))
-
-
-async def show_tenant(services: PanelServices, call: Call) -> web.Response:
-    """One tenant, by id or slug. Raises TenantApi's NotFoundError, UnavailableError."""
-    frame, tenant = await both(
-        operator_frame(services, call), services.tenants.get(behalf_of(call), call.path("id"))
-    )
-    told = call.request.query.get(NOTICE_PARAMETER) == SENT_TWICE
-    return page(services, frame, _detail_view(tenant, _ALREADY_THERE if told else None))
-
-
-def _detail_view(tenant: TenantDetail, notice: Notice | None) -> TenantDetailView:
-    return TenantDetailView(
-        id=tenant.id,
-        slug=tenant.slug,
-        name=tenant.name,
-        email=tenant.email,
-        plan=tenant.plan,
-        currency=tenant.currency,
-        status=tenant.status,
-        hosted_at=tenant.hosted_at,
-        created_at=tenant.created_at,
-        created_by=tenant.created_by or None,
-        status_since=tenant.status_since,
-        status_reason=tenant.status_reason or None,
-        owner=_owner(tenant),
-        invitations=_invitations(tenant),
-        member_count=tenant.counts.members,
-        accounts=_accounts(tenant),
-        billing=_billing(tenant),
-        recent=None if tenant.recent_audit is None else tuple(map(shown_row, tenant.recent_audit)),
-        notice=notice,
-    )
-
-
-def _owner(tenant: TenantDetail) -> TenantOwner | None:
-    owner = tenant.owner
-    return TenantOwner(owner.name, owner.email, owner.since, owner.last_sign_in_at) if owner else None
-
-
-def _invitations(tenant: TenantDetail) -> tuple[PendingInvitation, ...]:
-    return tuple(
-        PendingInvitation(found.id, found.email, found.role, found.created_at, found.expires_at)
-        for found in tenant.pending_invitations
-    )
-
-
-def _accounts(tenant: TenantDetail) -> tuple[ConnectedAccount, ...]:
-    return tuple(
-        ConnectedAccount(
-            found.provider, found.display_name, found.external_id, found.status, found.connected_at
-        )
-        for found in tenant.connected_accounts
-    )
-
-
-def _billing(tenant: TenantDetail) -> BillingSummary | None:
-    found = tenant.billing
-    if found is None:
-        return None
-    return BillingSummary(found.remaining, found.used, found.granted, found.reserved, found.expires_next)

@@ -11,6 +11,7 @@ from admin_service.panel.views.audit import AuditRow
 from admin_service.panel.views.parts import (
     Choice,
     FieldError,
+    Link,
     Notice,
     Pager,
     choices,
@@ -19,8 +20,9 @@ from admin_service.panel.views.parts import (
     page_url,
     path_segment,
 )
+from admin_service.panel.views.tenant_place import LIST_PATH, TenantHead, actions_for, tabs_for
 
-TENANTS_PATH = "/manage/tenants"
+TENANTS_PATH = LIST_PATH
 STATUS_OPTIONS: tuple[tuple[str | None, str], ...] = (
     (None, "All"),
     ("active", "Active"),
@@ -59,6 +61,9 @@ class TenantListView:
     query: str = ""
     status: str | None = None
     plan: str | None = None
+    created_from: str = ""
+    created_to: str = ""
+    sort: str = ""
     plans: tuple[str, ...] = ()
     total: int | None = None
     pager: Pager = field(default_factory=Pager)
@@ -71,7 +76,19 @@ class TenantListView:
 
     @property
     def parameters(self) -> dict[str, str | None]:
-        return {"q": self.query, "status": self.status, "plan": self.plan}
+        """Everything that the address says, except where the page begins."""
+        return {**self.filters, "sort": self.sort}
+
+    @property
+    def filters(self) -> dict[str, str | None]:
+        """What narrows the list."""
+        return {
+            "q": self.query,
+            "status": self.status,
+            "plan": self.plan,
+            "createdFrom": self.created_from,
+            "createdTo": self.created_to,
+        }
 
     @property
     def total_text(self) -> str:
@@ -90,7 +107,7 @@ class TenantListView:
     @property
     def filter_text(self) -> str:
         """The filters in the words of the URL, for "No tenants match …"."""
-        return " ".join(f"{name}={value}" for name, value in self.parameters.items() if value)
+        return " ".join(f"{name}={value}" for name, value in self.filters.items() if value)
 
     @property
     def shows_credits(self) -> bool:
@@ -232,6 +249,11 @@ class TenantDetailView:
     invitations: tuple[PendingInvitation, ...] = ()
     member_count: int | None = None
     accounts: tuple[ConnectedAccount, ...] = ()
+    account_count: int = 0
+    flags: tuple[tuple[str, bool], ...] = ()
+    purge_after: datetime | None = None
+    purged_at: datetime | None = None
+    permissions: frozenset[str] = frozenset()
     billing: BillingSummary | None = None
     recent: tuple[AuditRow, ...] | None = None
     notice: Notice | None = None
@@ -239,6 +261,19 @@ class TenantDetailView:
     @property
     def title(self) -> tuple[str, ...]:
         return (self.name, "Tenants")
+
+    @property
+    def head(self) -> TenantHead:
+        is_purged = self.purged_at is not None
+        return TenantHead(self.id, self.name, self.status, self.hosted_at, is_purged=is_purged)
+
+    @property
+    def tabs(self) -> tuple[Choice, ...]:
+        return tabs_for(self.head, self.permissions, "")
+
+    @property
+    def actions(self) -> tuple[Link, ...]:
+        return actions_for(self.head, self.permissions)
 
     @property
     def audit_href(self) -> str:

@@ -63,6 +63,7 @@ def _reads() -> tuple[Endpoint, ...]:
             query=LedgerQuery,
             returns=LedgerPage,
             errors=("TENANT_NOT_FOUND", "QUERY_INVALID", "INVALID_CURSOR"),
+            files=("text/csv",),
         ),
         Endpoint(
             "GET",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Self, TypeVar
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from service_kit.money import MOST_MINOR, shown
-from service_kit.web.schemas import ApiModel, PlainText, QueryModel
+from service_kit.web.schemas import ApiModel, PlainText, QueryModel, null_is_refused
 from tenant_service.billing.packs.models import Pack
 from tenant_service.tenants.models import Currency
 
@@ -39,10 +39,16 @@ class NewPack(ApiModel):
     active: bool = True
 
 
+def _some_of_them(schema: dict[str, Any]) -> None:
+    """What `_with_something` asks for, as a client reads it."""
+    schema["minProperties"] = 1
+    null_is_refused(schema)
+
+
 class NewPrices(ApiModel):
     """The prices that change."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra=_some_of_them)
 
     inr: Minor | None = Field(default=None, alias="INR")
     usd: Minor | None = Field(default=None, alias="USD")
@@ -55,7 +61,7 @@ class NewPrices(ApiModel):
 class PackChange(ApiModel):
     """The body of `PATCH …/{id}` (R-026): any field; what is absent stays."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra=_some_of_them)
 
     name: PackName | None = None
     replies: Replies | None = None

@@ -260,9 +260,10 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
+async def house(folder: Path, **environ: str) -> AsyncIterator[House]:
+    """Both services; `environ` is the tenant service's."""
     # One signer and one clock for both, as with one sidecar.
-    async with tenant_process(f"sqlite:///{folder}/tenant.db") as tenant:
+    async with tenant_process(f"sqlite:///{folder}/tenant.db", **environ) as tenant:
         clock, vouch = tenant.clock, tenant.vouch
         url = str(tenant.client.make_url("")).rstrip("/")
         async with back_office(

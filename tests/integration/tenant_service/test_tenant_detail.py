@@ -46,7 +46,7 @@ async def test_a_tenant_is_seen_by_id_and_by_slug(process: TenantProcess) -> Non
         "version": 1,
         "ownerState": "invited",
         "owner": None,
-        "counts": {"members": 0, "pendingInvitations": 1, "connectedAccounts": 0},
+        "counts": {"members": 0, "pendingInvitations": 1, "connectedAccounts": 0, "openSessions": 0},
         "connectedAccounts": [],
         "billing": None,
         "flags": [],

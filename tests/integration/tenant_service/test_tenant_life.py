@@ -369,7 +369,12 @@ async def test_the_tenants_page_shows_what_belongs_to_it(process: TenantProcess)
 
     said = await ask(process, "GET", "/acme")
 
-    assert said.body["counts"] == {"members": 1, "pendingInvitations": 1, "connectedAccounts": 1}
+    assert said.body["counts"] == {
+        "members": 1,
+        "pendingInvitations": 1,
+        "connectedAccounts": 1,
+        "openSessions": 2,
+    }
     assert said.body["owner"] == {
         "name": "Bob",
         "email": "owner@acme.example",

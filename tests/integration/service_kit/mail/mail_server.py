@@ -30,10 +30,14 @@ class Behaviour:
     released: asyncio.Event = field(default_factory=asyncio.Event)
     received: list[bytes] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
+    _read: list[EmailMessage] = field(default_factory=list)
 
     @property
     def letters(self) -> list[EmailMessage]:
-        return [message_from_bytes(raw, policy=default) for raw in self.received]
+        """Each is parsed once: aiosmtpd looks at every attribute of its handler for each connection."""
+        unread = self.received[len(self._read) :]
+        self._read += [message_from_bytes(raw, policy=default) for raw in unread]
+        return list(self._read)
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's signature
         self, _server: Any, _session: Any, envelope: Envelope, address: str, options: list[str]

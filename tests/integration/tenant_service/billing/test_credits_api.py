@@ -34,7 +34,10 @@ async def test_an_operator_grants_credit(billing: BillingProcess) -> None:
     assert shown["grants"] == [made["grant"]]
     assert shown["expiresNext"] == made["grant"]["expiresAt"]
     by_slug = await (await billing.ask("GET", "/api/admin/tenants/acme/billing")).json()
-    assert by_slug == shown
+    assert shown["limits"] is None
+    assert by_slug == {**shown, "limits": {"atOnce": 1_000_000, "aDay": 5_000_000, "grantedToday": 0}}
+    own = await (await billing.ask("GET", of(billing, "billing"), role=Role.SUPPORT)).json()
+    assert own["limits"]["atOnce"] == 10_000
 
     rows = [row for row in await billing.process.rows("audit_events") if row["action"] == "grant_replies"]
     assert sorted((row["scope"], row["event"], row["resource_type"]) for row in rows) == [

@@ -14,6 +14,7 @@ from admin_service.panel.views.tenants import (
     TenantNewView,
     TenantOwner,
 )
+from tests.unit.admin_service.panel.sample_billing import hostile_billing_pages
 from tests.unit.admin_service.panel.sample_operators import hostile_operator_pages
 from tests.unit.admin_service.panel.sample_pages import Page
 from tests.unit.admin_service.panel.sample_system import hostile_system_pages
@@ -168,6 +169,7 @@ def hostile_pages(text: str) -> tuple[Page, ...]:
                 user_agent=text,
             ),
         ),
+        *hostile_billing_pages(frame, text),
         *hostile_operator_pages(frame, text),
         *hostile_users_pages(frame, text),
         *hostile_system_pages(frame, text),

@@ -24,10 +24,12 @@ from admin_service.panel.views.problem import (
 from admin_service.panel.views.tenants import (
     TenantForm,
 )
+from tests.unit.admin_service.panel.sample_billing import BILLING_PAGES
 from tests.unit.admin_service.panel.sample_evidence import EVIDENCE_PAGES
 from tests.unit.admin_service.panel.sample_operators import OPERATOR_PAGES
 from tests.unit.admin_service.panel.sample_page import Page
 from tests.unit.admin_service.panel.sample_system import SYSTEM_PAGES
+from tests.unit.admin_service.panel.sample_tenants import TENANT_PAGES
 from tests.unit.admin_service.panel.sample_users import USERS_PAGES
 from tests.unit.admin_service.panel.sample_values import (
     ACTIVITY,
@@ -178,10 +180,12 @@ PAGES: tuple[Page, ...] = (
             row=EVENTS[7], chain="global", chain_seq=1, hash="ab" * 32, prev_hash="00" * 32, scope="global"
         ),
     ),
+    *BILLING_PAGES,
     *EVIDENCE_PAGES,
     *OPERATOR_PAGES,
     *SYSTEM_PAGES,
     *USERS_PAGES,
+    *TENANT_PAGES,
     Page("enrollment", OUTSIDER, EnrollmentView(email="sam.ito@example.com", csrf_token="enroll-token")),
     Page(
         "enrollment-refused",

@@ -6,9 +6,9 @@ from admin_service.panel.navigation import NAVIGATION, visible_items
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
 
 SEEN_BY_ROLE = {
-    Role.SUPER_ADMIN: ["dashboard", "tenants", "users", "audit", "operators", "system"],
-    Role.SUPPORT: ["dashboard", "tenants", "users", "audit"],
-    Role.READ_ONLY: ["dashboard", "tenants", "users", "audit"],
+    Role.SUPER_ADMIN: ["dashboard", "tenants", "billing", "users", "audit", "operators", "system"],
+    Role.SUPPORT: ["dashboard", "tenants", "billing", "users", "audit"],
+    Role.READ_ONLY: ["dashboard", "tenants", "billing", "users", "audit"],
     Role.SECURITY: ["dashboard", "users", "audit"],
 }
 
@@ -42,5 +42,5 @@ def test_items_ask_for_permissions_that_exist() -> None:
 
 
 def test_every_key_leads_to_one_place() -> None:
-    """`g d/t/a/o`: no two items share a key (rule 8)."""
-    assert [item.key for item in NAVIGATION] == ["d", "t", "u", "a", "o", "y"]
+    """`g d/t/b/a/o`: no two items share a key (rule 8)."""
+    assert [item.key for item in NAVIGATION] == ["d", "t", "b", "u", "a", "o", "y"]

@@ -296,11 +296,11 @@ def test_the_chart_is_also_a_table() -> None:
     assert len([cell for cell in elements(page, "th") if cell.get("scope") == "row"]) == 30
 
 
-def test_the_invitation_link_is_on_one_page_only() -> None:
-    """The link with its secret is shown where it was made, and nowhere else."""
+def test_the_invitation_link_is_only_where_it_was_made() -> None:
+    """The link with its secret is shown by the two answers that make one, and nowhere else."""
     holders = [page.name for page in PAGES if "/accept-invite/" in html_of(page)]
 
-    assert holders == ["tenant-created"]
+    assert holders == ["tenant-created", "tenant-invited"]
 
 
 def test_the_enrollment_token_is_on_one_page_only() -> None:

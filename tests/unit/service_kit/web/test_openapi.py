@@ -1,17 +1,25 @@
 """The OpenAPI document: valid, complete, and made from the endpoint table alone."""
 
 import json
+import re
 from enum import StrEnum
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from service_kit.identity.model import Permission
 from service_kit.web.api import Audience, Call, Endpoint, Reply
 from service_kit.web.openapi import openapi_document
-from service_kit.web.schemas import ApiModel, EmailAddress, PlainText, QueryModel
+from service_kit.web.schemas import (
+    ApiModel,
+    EmailAddress,
+    PlainText,
+    QueryModel,
+    null_is_refused,
+    replayed_without,
+)
 
 
 class Colour(StrEnum):
@@ -148,6 +156,77 @@ def test_answers_name_their_status_and_codes(document: dict[str, Any]) -> None:
     assert "SLUG_TAKEN" in answers["default"]["description"]
     assert list(answers["default"]["content"]) == ["application/problem+json"]
     assert "content" not in document["paths"]["/things/{thing_id}/notes/{note}"]["post"]["responses"]["204"]
+
+
+def test_reading_the_input_has_codes_too(document: dict[str, Any]) -> None:
+    """http-api 3.0: each operation names what its body and query are refused with, and what any may be."""
+    told = {
+        method: operation["responses"]["default"]["description"]
+        for method, operation in document["paths"]["/things"].items()
+    }
+
+    assert ("MALFORMED_JSON" in told["post"], "QUERY_INVALID" in told["post"]) == (True, False)
+    assert ("MALFORMED_JSON" in told["get"], "QUERY_INVALID" in told["get"]) == (False, True)
+    assert "INTERNAL_ERROR" in document["info"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "headers"),
+    [
+        ((), {}),
+        (("PRECONDITION_REQUIRED", "VERSION_CONFLICT"), {"If-Match": True}),
+        (("VERSION_CONFLICT",), {"If-Match": False}),
+        (("IDEMPOTENCY_KEY_REQUIRED", "IDEMPOTENCY_KEY_INVALID"), {"Idempotency-Key": True}),
+        (("IDEMPOTENCY_KEY_INVALID",), {"Idempotency-Key": False}),
+    ],
+)
+def test_the_headers_that_are_read_are_told(codes: tuple[str, ...], headers: dict[str, bool]) -> None:
+    """http-api 3.0: If-Match and Idempotency-Key are parameters where the codes say that they are read."""
+    row = Endpoint("POST", "/things", Permission.TENANT_CREATE, handler, "Make", errors=codes)
+    made = openapi_document("Kit", "1", (row,))["paths"]["/things"]["post"]["parameters"]
+
+    assert {item["name"]: item["required"] for item in made if item["in"] == "header"} == headers
+
+
+class Answer(ApiModel):
+    """An answer whose token is in the first answer only."""
+
+    model_config = ConfigDict(json_schema_extra=replayed_without("token"))
+
+    id: str
+    token: str
+
+
+class Change(ApiModel):
+    """Members that may be absent and never null."""
+
+    model_config = ConfigDict(json_schema_extra=null_is_refused)
+
+    name: PlainText | None = Field(default=None, max_length=9)
+    size: int | None = 3
+
+
+def test_a_schema_says_what_its_validators_know() -> None:
+    """R-068: a replay lacks its secret and says so; null is no value; text for people holds no control."""
+    answer, change = Answer.model_json_schema(), Change.model_json_schema()
+
+    assert answer["required"] == ["id"]
+    assert answer["properties"]["secretOmitted"]["const"] is True
+    assert [change["properties"][name]["type"] for name in ("name", "size")] == ["string", "integer"]
+    pattern = change["properties"]["name"]["pattern"]
+    assert [bool(re.search(pattern, text)) for text in ("Zoë", "a\x00b", "a\nb", "\x85")] == [True] + [
+        False
+    ] * 3
+
+
+def test_a_file_is_told_beside_the_json() -> None:
+    """http-api 3.2: what `format=csv` answers with is a media type of the success, as the JSON is."""
+    row = Endpoint(
+        "GET", "/things", Permission.TENANT_LIST, handler, "List", returns=Thing, files=("text/csv",)
+    )
+    made = openapi_document("Kit", "1", (row,))["paths"]["/things"]["get"]["responses"]["200"]
+
+    assert set(made["content"]) == {"text/csv", "application/json"}
 
 
 def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:

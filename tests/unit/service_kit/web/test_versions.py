@@ -5,7 +5,7 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from service_kit.errors import PreconditionRequiredError
-from service_kit.web.versions import etag, expected_versions
+from service_kit.web.versions import etag, expected_versions, versions_if_given
 
 
 def asked_with(*lines: str) -> frozenset[int]:
@@ -40,6 +40,16 @@ def test_no_version_is_428(lines: list[str]) -> None:
         asked_with(*lines)
 
     assert (caught.value.status, caught.value.code) == (428, "PRECONDITION_REQUIRED")
+
+
+@pytest.mark.parametrize(
+    ("lines", "versions"), [([], None), (["*"], None), (['"7"'], {7}), ([""], set()), (["7"], set())]
+)
+def test_where_the_header_may_be_absent(lines: list[str], versions: set[int] | None) -> None:
+    """R-087, RFC 9110 13.1.1: none and `*` ask for no version; who names one is held to it."""
+    headers = CIMultiDict([("If-Match", line) for line in lines])
+
+    assert versions_if_given(make_mocked_request("DELETE", "/", headers=headers)) == versions
 
 
 def test_the_tag_comes_back_as_it_went_out() -> None:

@@ -1,0 +1,166 @@
+"""A tenant's credits (P-08, R-022): balance, grants in burn order, and its ledger page by page.
+
+It reads only; what changes credits stands in `grants` and `grant_steps`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from aiohttp import web
+
+from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page
+from admin_service.panel.views.billing import (
+    BalanceTiles,
+    GrantRow,
+    LedgerLine,
+    TenantBillingView,
+    TenantLine,
+)
+from admin_service.panel.views.parts import Link, Notice, Pager, page_url, path_segment
+from admin_service.tenant_answers import TenantDetail
+from admin_service.tenant_api import OnBehalf
+from admin_service.tenant_billing import Grant, LedgerPage, LedgerRow, TenantCredits
+from service_kit.errors import BadRequestError
+from service_kit.identity.model import Permission
+from service_kit.web.api import Call
+
+DONE: Final = "done"
+GRANT: Final = "grant"
+_MESSAGES: Final[Mapping[str, Notice]] = {
+    "granted": Notice("success", "The replies were granted", "The tenant can use them at once."),
+    "granted-suspended": Notice(
+        "warning",
+        "The replies were granted to a suspended tenant",
+        "They cannot be used until the tenant is restored.",
+    ),
+    "voided": Notice("success", "The grant was voided", "What was used stays used."),
+    "expiry": Notice("success", "The grant ends at another time now"),
+}
+_NOT_READ: Final = Notice(
+    "warning", "This part of the ledger cannot be shown", "Below are its newest entries, without a filter."
+)
+_SUSPENDED: Final = Notice(
+    "warning", "The tenant is suspended", "Its credits are kept, and cannot be used until it is restored."
+)
+_DELETED: Final = Notice("warning", "The tenant is deleted", "Its credits cannot be changed.")
+
+
+async def show_tenant_billing(services: PanelServices, call: Call) -> web.Response:
+    """P-08, by id or slug. Raises NotFoundError, UnavailableError."""
+    behalf = behalf_of(call)
+    frame, ((tenant, account), (ledger, kind, notice)) = await both(
+        operator_frame(services, call),
+        both(tenant_and_credits(services, behalf, call.path("id")), _ledger(services, behalf, call)),
+    )
+    may_change = tenant.status != "deleted"
+    view = TenantBillingView(
+        tenant=tenant_line(tenant),
+        balance=balance_tiles(account),
+        grants=tuple(grant_row(tenant.id, grant) for grant in account.grants),
+        ledger=tuple(map(_line, ledger.data)),
+        kind=kind,
+        csv_href=_csv_href(tenant.id, kind),
+        pager=_pager(tenant, kind, ledger),
+        may_grant=may_change and call.actor.may(Permission.BILLING_GRANT),
+        may_change_expiry=may_change and call.actor.may(Permission.BILLING_MANAGE_PACKS),
+        notices=tuple(one for one in (_told(call, tenant, account), _state(tenant), notice) if one),
+    )
+    return page(services, frame, view)
+
+
+async def tenant_and_credits(
+    services: PanelServices, behalf: OnBehalf, tenant: str
+) -> tuple[TenantDetail, TenantCredits]:
+    """Who it is, and what it has. Raises NotFoundError, UnavailableError."""
+    return await both(services.tenants.get(behalf, tenant), services.billing.credits(behalf, tenant))
+
+
+def tenant_line(tenant: TenantDetail) -> TenantLine:
+    return TenantLine(tenant.id, tenant.name, tenant.status)
+
+
+def balance_tiles(account: TenantCredits) -> BalanceTiles:
+    found = account.balance
+    return BalanceTiles(
+        remaining=found.remaining,
+        used=found.used,
+        granted=found.granted,
+        reserved=found.reserved,
+        expired=found.expired,
+        voided=found.voided,
+        lapsed=account.lapsed,
+        low_below=account.low_balance_threshold,
+    )
+
+
+def grant_row(tenant_id: str, grant: Grant) -> GrantRow:
+    return GrantRow(
+        id=grant.id,
+        tenant_id=tenant_id,
+        replies=grant.replies,
+        remaining=grant.remaining,
+        state=grant.state,
+        category=grant.category,
+        reason=grant.reason,
+        granted_by=grant.granted_by,
+        created_at=grant.created_at,
+        expires_at=grant.expires_at,
+        ticket_ref=grant.ticket_ref,
+        void_reason=grant.void_reason,
+    )
+
+
+async def _ledger(
+    services: PanelServices, behalf: OnBehalf, call: Call
+) -> tuple[LedgerPage, str, Notice | None]:
+    """The page of the address; the first one, with a word about it, where the address makes no sense."""
+    tenant = call.path("id")
+    kind, cursor = call.request.query.get("kind", ""), call.request.query.get("cursor", "")
+    try:
+        return await services.billing.ledger(behalf, tenant, kind=kind, cursor=cursor), kind, None
+    except BadRequestError:
+        return await services.billing.ledger(behalf, tenant, kind="", cursor=""), "", _NOT_READ
+
+
+def _line(row: LedgerRow) -> LedgerLine:
+    grants = tuple(dict.fromkeys(posting.grant_id for posting in row.postings))
+    return LedgerLine(
+        id=row.id,
+        kind=row.kind,
+        amount=row.amount,
+        balance_after=row.balance_after,
+        actor=row.actor_id or row.actor_type,
+        note=row.note,
+        created_at=row.created_at,
+        grants=grants,
+    )
+
+
+def _pager(tenant: TenantDetail, kind: str, ledger: LedgerPage) -> Pager:
+    path = tenant_line(tenant).billing_href
+
+    def link(cursor: str | None) -> str | None:
+        return page_url(path, {"kind": kind, "cursor": cursor}) if cursor else None
+
+    return Pager(newer=link(ledger.page.prev_cursor), older=link(ledger.page.next_cursor))
+
+
+def _csv_href(tenant_id: str, kind: str) -> str:
+    """The tenant service's own file, of exactly this filter."""
+    path = f"/api/admin/tenants/{path_segment(tenant_id)}/credits/ledger"
+    return page_url(path, {"format": "csv", "kind": kind})
+
+
+def _state(tenant: TenantDetail) -> Notice | None:
+    return {"suspended": _SUSPENDED, "deleted": _DELETED}.get(tenant.status)
+
+
+def _told(call: Call, tenant: TenantDetail, account: TenantCredits) -> Notice | None:
+    """What the form that led here did; a grant can be taken back while it lives (rule 7)."""
+    notice = _MESSAGES.get(call.request.query.get(DONE, ""))
+    grant_id = call.request.query.get(GRANT, "")
+    made = next((one for one in account.grants if one.id == grant_id and one.state == "active"), None)
+    if notice is None or made is None or not call.actor.may(Permission.BILLING_GRANT):
+        return notice
+    return replace(notice, link=Link("Undo: void this grant", f"{grant_row(tenant.id, made).href}/void"))

@@ -1,0 +1,128 @@
+"""One tenant (P-04, R-021, R-022): who it is, its people, accounts, flags, and what was done to it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from aiohttp import web
+
+from admin_service.panel.context import PanelServices, both, operator_frame, page
+from admin_service.panel.pages.audit_rows import shown_row
+from admin_service.panel.pages.tenant_asking import permissions_of, tenant_of
+from admin_service.panel.pages.tenant_steps import NOTICE_PARAMETER, tenant_path
+from admin_service.panel.views.parts import Link, Notice
+from admin_service.panel.views.tenants import (
+    BillingSummary,
+    ConnectedAccount,
+    PendingInvitation,
+    TenantDetailView,
+    TenantOwner,
+)
+from admin_service.tenant_answers import TenantDetail
+from service_kit.web.api import Call
+
+SENT_TWICE: Final = "sent-twice"
+_NOTICES: Final[Mapping[str, Notice]] = {
+    SENT_TWICE: Notice(
+        "info",
+        "This tenant was created already",
+        "The form arrived twice and counted once. The invitation link was shown the first time and cannot be "
+        "shown again; the owner also gets it by email.",
+    ),
+    "invited-twice": Notice(
+        "info",
+        "This person was invited already",
+        "The form arrived twice and counted once. The link was shown the first time and cannot be shown "
+        "again; the person also gets it by email.",
+    ),
+    "suspended": Notice("success", "The tenant was suspended", "Its sessions were ended."),
+    "restored": Notice("success", "The tenant was restored", "Its people can sign in again."),
+    "deleted": Notice("success", "The tenant was deleted", "Until the purge it can be undeleted."),
+    "undeleted": Notice("success", "The tenant is back", "With its slug, its people and its credits."),
+    "saved": Notice("success", "The changes were saved"),
+    "resent": Notice("success", "A new link is on its way by letter", "The link from before is dead."),
+    "canceled": Notice("success", "The invitation was canceled", "Its link is dead."),
+    "sessions": Notice("success", "The sessions were ended", "Whoever knows their password signs in anew."),
+    "account-removed": Notice("success", "The account was removed"),
+    "account-gone": Notice("info", "This account is not there any more", "Nothing was changed."),
+    "flag-on": Notice("success", "The flag was switched on"),
+    "flag-off": Notice("success", "The flag was switched off"),
+}
+_UNDO: Final = {
+    "suspended": ("Undo: restore", "/restore"),
+    "restored": ("Undo: suspend", "/suspend"),
+    "deleted": ("Undo: undelete", "/undelete"),
+}
+"""The inverse of a step, where there is one (panel.md, rule 7)."""
+
+
+def notice_of(call: Call) -> Notice | None:
+    """What the last form did: the URL names a text above, and holds none."""
+    name = call.request.query.get(NOTICE_PARAMETER, "")
+    notice, undo = _NOTICES.get(name), _UNDO.get(name)
+    if notice is None or undo is None:
+        return notice
+    return replace(notice, link=Link(undo[0], tenant_path(call, undo[1])))
+
+
+async def show_tenant(services: PanelServices, call: Call) -> web.Response:
+    """One tenant, by id or slug. Raises TenantApi's NotFoundError, UnavailableError."""
+    frame, tenant = await both(operator_frame(services, call), tenant_of(services, call))
+    view = _detail_view(tenant, notice_of(call))
+    return page(services, frame, replace(view, permissions=permissions_of(call.actor)))
+
+
+def _detail_view(tenant: TenantDetail, notice: Notice | None) -> TenantDetailView:
+    return TenantDetailView(
+        id=tenant.id,
+        slug=tenant.slug,
+        name=tenant.name,
+        email=tenant.email,
+        plan=tenant.plan,
+        currency=tenant.currency,
+        status=tenant.status,
+        hosted_at=tenant.hosted_at,
+        created_at=tenant.created_at,
+        created_by=tenant.created_by or None,
+        status_since=tenant.status_since,
+        status_reason=tenant.status_reason or None,
+        owner=_owner(tenant),
+        invitations=_invitations(tenant),
+        member_count=tenant.counts.members,
+        accounts=_accounts(tenant),
+        account_count=tenant.counts.connected_accounts,
+        flags=tuple((flag.key, flag.enabled) for flag in tenant.flags),
+        purge_after=tenant.purge_after,
+        purged_at=tenant.purged_at,
+        billing=_billing(tenant),
+        recent=None if tenant.recent_audit is None else tuple(map(shown_row, tenant.recent_audit)),
+        notice=notice,
+    )
+
+
+def _owner(tenant: TenantDetail) -> TenantOwner | None:
+    owner = tenant.owner
+    return TenantOwner(owner.name, owner.email, owner.since, owner.last_sign_in_at) if owner else None
+
+
+def _invitations(tenant: TenantDetail) -> tuple[PendingInvitation, ...]:
+    return tuple(
+        PendingInvitation(found.id, found.email, found.role, found.created_at, found.expires_at)
+        for found in tenant.pending_invitations
+    )
+
+
+def _accounts(tenant: TenantDetail) -> tuple[ConnectedAccount, ...]:
+    return tuple(
+        ConnectedAccount(
+            found.provider, found.display_name, found.external_id, found.status, found.connected_at
+        )
+        for found in tenant.connected_accounts
+    )
+
+
+def _billing(tenant: TenantDetail) -> BillingSummary | None:
+    found = tenant.billing
+    if found is None:
+        return None
+    return BillingSummary(found.remaining, found.used, found.granted, found.reserved, found.expires_next)
