@@ -10,7 +10,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import insert, text
 
-from admin_service.app import DATABASE, SERVICES, Applications, Services, create_app
+from admin_service.app import DATABASE, MIGRATIONS, SERVICES, Applications, Services, create_app
 from admin_service.operators.models import GLOBAL_ADMINS
 from admin_service.operators.tokens import token_digest
 from admin_service.sessions.models import OPERATOR_SESSIONS, SESSION_LIFETIME
@@ -31,6 +31,7 @@ from service_kit.settings import load_settings
 from service_kit.web.api import RequestOrigin
 from tests.fakes.clock import FrozenClock
 from tests.fixtures.audit_keys import audit_key
+from tests.fixtures.databases import with_schema
 from tests.fixtures.identities import Vouch
 
 AUDIENCE = "admin_service"
@@ -284,6 +285,7 @@ async def admin_process(
 ) -> AsyncIterator[AdminProcess]:
     clock, tenants = clock or FrozenClock(), FakeTenants()
     vouch = Vouch(clock)
+    await with_schema(database_url, MIGRATIONS)
     apps = await start_apps(database_url, clock, vouch, tenants, **environ)
     async with TestClient(TestServer(apps.internal)) as client:
         yield AdminProcess(apps, client, vouch, clock, tenants)

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import insert
 from yarl import URL
 
-from admin_service.app import DATABASE, SERVICES, Applications, Services, create_app
+from admin_service.app import DATABASE, MIGRATIONS, SERVICES, Applications, Services, create_app
 from admin_service.operators.models import GLOBAL_ADMINS, Operator
 from admin_service.sessions.models import OPERATOR_SESSIONS, SESSION_LIFETIME
 from admin_service.settings import AdminSettings
@@ -23,6 +23,7 @@ from service_kit.db.session import Database
 from service_kit.identity.model import Role
 from service_kit.settings import load_settings
 from tests.fakes.clock import FrozenClock
+from tests.fixtures.databases import with_schema
 from tests.fixtures.identities import Vouch
 from tests.integration.tenant_service.tenant_process import TenantProcess, tenant_process
 
@@ -231,6 +232,7 @@ async def back_office(
     """The admin service on a database of its own, with one active operator of each role."""
     clock = clock or FrozenClock()
     vouch = vouch or Vouch(clock)
+    await with_schema(database_url, MIGRATIONS)
     apps = await create_app(
         settings_for(database_url, **environ),
         clock=clock,

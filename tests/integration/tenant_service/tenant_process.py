@@ -16,12 +16,13 @@ from service_kit.db.session import Database
 from service_kit.identity.model import InternalIdentity, Role
 from service_kit.ids import IdFactory
 from service_kit.settings import load_settings
-from tenant_service.app import DATABASE, Applications, create_app
+from tenant_service.app import DATABASE, MIGRATIONS, Applications, create_app
 from tenant_service.asking import Asker
 from tenant_service.settings import TenantSettings
 from tenant_service.tables import Tables
 from tests.fakes.clock import FrozenClock
 from tests.fixtures.audit_keys import audit_key
+from tests.fixtures.databases import with_schema
 from tests.fixtures.identities import Vouch
 
 AUDIENCE = "tenant_service"
@@ -136,6 +137,7 @@ def asker(role: Role = Role.SUPER_ADMIN) -> Asker:
 async def tenant_process(database_url: str, **environ: str) -> AsyncIterator[TenantProcess]:
     clock = FrozenClock()
     vouch = Vouch(clock)
+    await with_schema(database_url, MIGRATIONS)
     apps = create_app(settings_for(database_url, **environ), clock=clock, public_keys=vouch.public_keys)
     async with TestClient(TestServer(apps.internal)) as client:
         yield TenantProcess(apps, client, vouch, clock)
