@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from service_kit.audit.chain import canonical_json
 from service_kit.audit.events import AuditEntry, EventType, Outcome, Predicate
-from service_kit.audit.failing import AuditWriteFailedError
 from service_kit.db.session import WriteSession
 from service_kit.ids import IdFactory
 from tenant_service.asking import Asker
@@ -43,7 +42,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class SearchLog:
-    """Writes the rows, each in its caller's transaction. Whatever goes wrong is one error (R-121)."""
+    """Writes the rows, each in its caller's transaction, which ends with what the recorder raises (R-121)."""
 
     recorder: Recorder
     ids: IdFactory
@@ -70,10 +69,7 @@ class SearchLog:
         await self._write(session, entry)
 
     async def _write(self, session: WriteSession, entry: AuditEntry, pair_id: str | None = None) -> str:
-        try:
-            ids = await self.recorder.record(session, replace(entry, pair_id=pair_id))
-        except Exception as error:
-            raise AuditWriteFailedError from error
+        ids = await self.recorder.record(session, replace(entry, pair_id=pair_id))
         return ids[0]
 
     def _executed(self, asker: Asker, shown: Shown) -> AuditEntry:

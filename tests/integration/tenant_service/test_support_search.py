@@ -8,8 +8,11 @@ from urllib.parse import urlencode
 
 import pytest
 from aiohttp import ClientResponse
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine
 
+from service_kit.audit.recorder import AuditRecorder
+from service_kit.errors import UnavailableError
 from service_kit.identity.model import Role
 from tenant_service.people.models import MemberRole
 from tests.integration.tenant_service.people import add_tenant, add_user, add_users, spend
@@ -210,6 +213,48 @@ async def test_what_cannot_be_recorded_is_not_shown(process: TenantProcess, even
     assert "ann@" not in text
     assert await process.rows("audit_events") == before
     assert len(await process.rows("rate_limit_hits")) == 1  # the try has cost one all the same
+
+
+async def test_the_rows_are_read_in_the_transaction_that_records_it(process: TenantProcess) -> None:
+    """R-121: between reading people and recording it nothing is committed, and one connection does both."""
+    await add_user(process, "ann@a.example", await add_tenant(process))
+    seen: list[tuple[int, str]] = []
+
+    def note(connection: Any, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        read = "read" if "FROM users" in statement and "LIMIT" in statement else ""
+        wrote = "wrote" if "INTO audit_events" in statement and EXECUTED in str(parameters) else ""
+        if read or wrote:
+            seen.append((id(connection), read or wrote))
+
+    def end(connection: Any) -> None:
+        seen.append((id(connection), "end"))
+
+    for name, listener in (("before_cursor_execute", note), ("commit", end), ("rollback", end)):
+        event.listen(Engine, name, listener)
+    try:
+        assert await found(process, ANN) == ["ann@a.example"]
+    finally:
+        for name, listener in (("before_cursor_execute", note), ("commit", end), ("rollback", end)):
+            event.remove(Engine, name, listener)
+
+    [(reader, _)] = [one for one in seen if one[1] == "read"]
+    mine = [what for connection, what in seen if connection == reader]
+    assert mine[mine.index("read") : mine.index("read") + 3] == ["read", "wrote", "end"]
+
+
+async def test_a_database_that_is_away_is_no_refused_row(
+    sqlite_process: TenantProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-121, architecture 9: nothing is shown either way, and the answer says that a try may help."""
+    await add_user(sqlite_process, "ann@a.example", await add_tenant(sqlite_process))
+
+    async def away(*_: object) -> tuple[str, ...]:
+        raise UnavailableError("DATABASE_UNAVAILABLE", "The database does not answer")
+
+    monkeypatch.setattr(AuditRecorder, "record", away)
+    answer = await search(sqlite_process, ANN)
+
+    assert (answer.status, (await answer.json())["code"]) == (503, "DATABASE_UNAVAILABLE")
 
 
 async def test_a_page_holds_a_hundred_and_the_next_one_is_a_search_of_its_own(process: TenantProcess) -> None:
