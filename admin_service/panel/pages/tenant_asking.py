@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from pydantic import Field
 
-from admin_service.panel.context import PanelServices, behalf_of
+from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame
+from admin_service.panel.layout import Frame
 from admin_service.panel.views.parts import Pager, page_url
 from admin_service.panel.views.tenant_place import TenantHead
 from admin_service.tenant_answers import Answer, AuditRow, ConnectedAccount, PageInfo, TenantDetail
@@ -16,6 +17,8 @@ from service_kit.identity.model import InternalIdentity
 from service_kit.web.api import Call
 
 _TENANTS: Final = "/api/admin/tenants"
+
+L = TypeVar("L", bound=Answer)
 
 
 class Done(Answer):
@@ -82,6 +85,22 @@ def api_path(tenant: str, *names: str) -> str:
 async def tenant_of(services: PanelServices, call: Call) -> TenantDetail:
     """The tenant that the page is about. Raises NotFoundError, UnavailableError."""
     return await services.tenants.get(behalf_of(call), call.path("id"))
+
+
+async def listed(
+    services: PanelServices, call: Call, kind: type[L], below: str
+) -> tuple[Frame, TenantDetail, L]:
+    """A page of what lies below a tenant, asked for at once with the tenant and the page's frame.
+
+    Raises NotFoundError, UnavailableError.
+    """
+    asked = services.tenants.at(
+        kind, api_path(call.path("id"), below), behalf_of(call), query=cursor_of(call)
+    )
+    frame, (tenant, found) = await both(
+        operator_frame(services, call), both(tenant_of(services, call), asked)
+    )
+    return frame, tenant, found
 
 
 def head_of(tenant: TenantDetail) -> TenantHead:

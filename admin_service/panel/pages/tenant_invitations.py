@@ -7,15 +7,14 @@ from typing import Final
 
 from aiohttp import web
 
-from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page
+from admin_service.panel.context import PanelServices, both, operator_frame, page
 from admin_service.panel.pages.tenant_asking import (
     CreatedInvitation,
     Done,
     InvitationPage,
     InvitationRow,
-    api_path,
-    cursor_of,
     head_of,
+    listed,
     pager_of,
     permissions_of,
     tenant_of,
@@ -35,12 +34,7 @@ _ROLES: Final = (("admin", "Admin"), ("owner", "Owner"))
 
 async def list_invitations(services: PanelServices, call: Call) -> web.Response:
     """Newest first. Raises NotFoundError, UnavailableError."""
-    asked = services.tenants.at(
-        InvitationPage, api_path(call.path("id"), "invitations"), behalf_of(call), query=cursor_of(call)
-    )
-    frame, (tenant, found) = await both(
-        operator_frame(services, call), both(tenant_of(services, call), asked)
-    )
+    frame, tenant, found = await listed(services, call, InvitationPage, "invitations")
     head = head_of(tenant)
     view = TenantInvitationsView(
         head=head,

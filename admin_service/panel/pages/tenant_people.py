@@ -4,17 +4,15 @@ from typing import Final
 
 from aiohttp import web
 
-from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page
+from admin_service.panel.context import PanelServices, page
 from admin_service.panel.pages.tenant_asking import (
     AccountPage,
     Done,
     MemberPage,
-    api_path,
-    cursor_of,
     head_of,
+    listed,
     pager_of,
     permissions_of,
-    tenant_of,
 )
 from admin_service.panel.pages.tenant_detail import notice_of
 from admin_service.panel.pages.tenant_life import not_offered
@@ -39,12 +37,7 @@ _USER: Final = "user"
 
 async def list_members(services: PanelServices, call: Call) -> web.Response:
     """Newest first. Raises NotFoundError, UnavailableError."""
-    asked = services.tenants.at(
-        MemberPage, api_path(call.path("id"), "members"), behalf_of(call), query=cursor_of(call)
-    )
-    frame, (tenant, found) = await both(
-        operator_frame(services, call), both(tenant_of(services, call), asked)
-    )
+    frame, tenant, found = await listed(services, call, MemberPage, "members")
     head = head_of(tenant)
     rows = tuple(
         MemberLine(
@@ -71,12 +64,7 @@ async def list_members(services: PanelServices, call: Call) -> web.Response:
 
 async def list_accounts(services: PanelServices, call: Call) -> web.Response:
     """Newest first. Raises NotFoundError, UnavailableError."""
-    asked = services.tenants.at(
-        AccountPage, api_path(call.path("id"), "connected-accounts"), behalf_of(call), query=cursor_of(call)
-    )
-    frame, (tenant, found) = await both(
-        operator_frame(services, call), both(tenant_of(services, call), asked)
-    )
+    frame, tenant, found = await listed(services, call, AccountPage, "connected-accounts")
     head = head_of(tenant)
     rows = tuple(
         AccountLine(
