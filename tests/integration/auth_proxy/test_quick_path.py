@@ -16,6 +16,7 @@ from auth_proxy.gate import Gate
 from auth_proxy.pipeline.exchange import RawRequest
 from auth_proxy.transport import client_connection, quick_path
 from auth_proxy.transport.transfer import Transfer
+from auth_proxy.transport.turns import Turns
 from deploy.demo.issuer import SigningKey
 from service_kit.identity.model import Role
 from tests.fakes.admin_service import operator
@@ -531,6 +532,37 @@ async def test_a_crowd_of_strangers_is_answered_and_lets_others_by(sidecar: Side
     assert order.count("stranger") == 180
     assert order.count("known") == 3
     assert all(order[turn * 61 : turn * 61 + 60].count("known") == 1 for turn in range(3))
+
+
+async def test_only_the_first_request_of_a_connection_is_a_newcomers(
+    sidecar: SidecarUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """performance.md section 5: who was refused here before has another line; the proven need no place."""
+    asked_for: list[bool] = []
+    has_place = Turns.has_place
+
+    def note(turns: Turns, *, is_new: bool = False) -> bool:
+        asked_for.append(is_new)
+        return has_place(turns, is_new=is_new)
+
+    monkeypatch.setattr(Turns, "has_place", note)
+    await warm(sidecar, sidecar.token())
+    asked_for.clear()
+    async with connected(sidecar) as (reader, writer):
+        statuses = []
+        for token in (
+            "not-a-token",
+            "not-a-token",
+            sidecar.token(),
+            sidecar.token(),
+            "not-a-token",
+            "not-a-token",
+        ):
+            writer.write(head(sidecar, token=token))
+            statuses.append((await answer(reader))[9:12])
+
+    assert statuses == [b"403", b"403", b"200", b"200", b"403", b"403"]
+    assert asked_for == [True, False, False, False]
 
 
 async def test_a_stranger_of_http_1_0_may_ask_again(sidecar: SidecarUnderTest) -> None:
