@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from admin_service.enrollment.models import ENROLLMENT_ATTEMPTS, Claimant
 from admin_service.operators.models import GLOBAL_ADMINS, Operator
 from admin_service.operators.repository import select_operators, to_operator
-from service_kit.db.session import WriteSession
+from service_kit.db.session import ReadSession, WriteSession
 
 _T = GLOBAL_ADMINS.c
 _A = ENROLLMENT_ATTEMPTS.c
@@ -60,6 +60,11 @@ class EnrollmentRepository:
             else:
                 by_token = operator
         return Candidates(by_token, by_sub)
+
+    async def has_claimed(self, session: ReadSession, sub: str) -> bool:
+        """Whether an active operator's row is bound to `sub`."""
+        wanted = select(_T.id).where(_T.cf_access_sub == sub, _T.deactivated_at.is_(None))
+        return bool(await session.rows(wanted))
 
     async def claim(
         self, session: WriteSession, operator_id: str, claimant: Claimant, digest: str, now: datetime

@@ -71,6 +71,11 @@ class EnrollmentService:
             case ClaimFailure():
                 raise EnrollmentRefusedError
 
+    async def is_enrolled(self, sub: str) -> bool:
+        """Whether the person is an active operator by this service's own table, which is ahead of the feed."""
+        async with self._database.read() as session:
+            return await self._enrollments.has_claimed(session, sub)
+
     async def _attempt(
         self, session: WriteSession, claimant: Claimant, digest: str, origin: Origin
     ) -> Enrolled | Limited | ClaimFailure:

@@ -131,6 +131,7 @@ class Enrollment(Protocol):
     """Where a person becomes an operator."""
 
     async def claim(self, claimant: Claimant, token: str, origin: Origin) -> Enrolled: ...
+    async def is_enrolled(self, sub: str) -> bool: ...
 
 
 class EvidenceCounts(Protocol):

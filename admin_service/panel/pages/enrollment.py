@@ -4,6 +4,7 @@ One message answers every wrong token: the page is no oracle (R-061). The token 
 is never put back into the form.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,18 +15,40 @@ from admin_service.enrollment.models import Claimant
 from admin_service.panel.context import PanelServices, identity_frame, page, see_other
 from admin_service.panel.forms import CSRF_FIELD, read_form, require_own_origin
 from admin_service.panel.views.operators import EnrollmentView
-from service_kit.errors import ForbiddenError
+from service_kit.errors import ForbiddenError, UnavailableError
 from service_kit.web.api import Call
 
 FORM: Final = "enrollment"
 _DASHBOARD: Final = "/manage"
+_AGAIN: Final = "again"
+_AGAIN_SECONDS: Final = 0.2
+_MOST_AGAIN: Final = 10
+"""Browsers follow twenty redirects; this many are two seconds and more."""
 
 
 async def show_enrollment(services: PanelServices, call: Call) -> web.Response:
-    """The form; somebody who is an operator already has no use for it."""
+    """The form; somebody who is an operator already has no use for it.
+
+    Raises UnavailableError `ROSTER_UNAVAILABLE` when the sidecar does not learn of an operator in time.
+    """
     if call.actor.is_operator:
         return see_other(_DASHBOARD)
+    if await services.enrollment.is_enrolled(call.actor.subject):
+        return await _until_the_sidecar_knows(call)
     return _form_page(services, call)
+
+
+async def _until_the_sidecar_knows(call: Call) -> web.Response:
+    """Come again: who enrolled a moment ago may be here before the roster feed has told the sidecar."""
+    times = call.request.query.get(_AGAIN, "0")
+    past = int(times) if times.isascii() and times.isdecimal() and len(times) <= len(str(_MOST_AGAIN)) else 0
+    if past >= _MOST_AGAIN:
+        raise UnavailableError(
+            "ROSTER_UNAVAILABLE",
+            "You are enrolled, but the gate has not heard of it yet. Try again in a moment",
+        )
+    await asyncio.sleep(_AGAIN_SECONDS)
+    return see_other(f"/enrollment?{_AGAIN}={past + 1}")
 
 
 async def claim_enrollment(services: PanelServices, call: Call) -> web.Response:
