@@ -72,7 +72,7 @@ class EnrollmentService:
                 raise EnrollmentRefusedError
 
     async def is_enrolled(self, sub: str) -> bool:
-        """Whether the person is an active operator by this service's own table, which is ahead of the feed."""
+        """Whether the person is an active operator by the own table, which is ahead of the feed."""
         async with self._database.read() as session:
             return await self._enrollments.has_claimed(session, sub)
 

@@ -114,8 +114,8 @@ function showShortcuts(event) {
 
 /* Keyboard shortcuts; they can be turned off (WCAG 2.1.4), here or in the operator's preferences. */
 const OFF = "panel-shortcuts-off";
-const offered = document.body.dataset.shortcuts === "on";
-const shortcutsOn = () => offered && document.body.dataset.shortcuts === "on";
+const offered = document.documentElement.dataset.shortcuts === "on";
+const shortcutsOn = () => offered && document.documentElement.dataset.shortcuts === "on";
 let leader = 0;
 
 function shortcut(event) {
@@ -145,7 +145,7 @@ function showSwitch(button) {
 }
 
 function setShortcuts(on) {
-  document.body.dataset.shortcuts = on ? "on" : "off";
+  document.documentElement.dataset.shortcuts = on ? "on" : "off";
   for (const button of all("[data-shortcuts-switch]")) showSwitch(button);
 }
 

@@ -1,4 +1,6 @@
-"""The page where a person becomes an operator, and the moment after, when the sidecar does not know it yet."""
+"""The page where a person becomes an operator, and the moment when the sidecar does not know it yet."""
+
+from typing import Any
 
 import pytest
 
@@ -6,7 +8,7 @@ from admin_service.panel.pages import enrollment
 from service_kit.identity.model import Role
 from tests.integration.panel.back_office import BackOffice
 
-PERSON = {"sub": "sub-noel", "email": "noel@example.com"}
+PERSON: dict[str, Any] = {"sub": "sub-noel", "email": "noel@example.com"}
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ async def test_a_person_whom_nobody_knows_sees_the_form(office: BackOffice) -> N
 async def test_who_enrolled_before_the_sidecar_heard_of_it_comes_again(
     office: BackOffice, at_once: None
 ) -> None:
-    """R-066: the table is ahead of the roster feed; the form would say to an operator that nobody knows them."""
+    """R-066: the table is ahead of the roster feed; the form would tell an operator to enroll."""
     await add_noel(office)
     path = "/enrollment"
     for times in range(1, 11):
