@@ -6,7 +6,6 @@ caller on a quiet database, through the service's own queries; it says nothing a
 
 import argparse
 import asyncio
-import resource
 import statistics
 import tempfile
 import time
@@ -18,7 +17,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from benchmarks.audit_export import export_to, prove_file
 from benchmarks.audit_rows import FIRST, STEP, Batch, LongLog
+from benchmarks.resident import Resident
 from service_kit.audit.guards import guard_ddl
 from service_kit.audit.queries import AuditFilter, AuditQueries
 from service_kit.audit.tables import AuditTables, append_only_anchors_ddl, append_only_ddl
@@ -30,7 +31,6 @@ from service_kit.db.session import Database
 GOAL_MS: Final = 20.0
 _PAGE: Final = 101
 """A page of 100 and the row that tells whether there is another."""
-_KIB: Final = 1024
 _METADATA: Final = new_metadata()
 _TABLES: Final = AuditTables(_METADATA)
 
@@ -84,13 +84,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """One proof of the whole log: seconds, and mebibytes of resident memory."""
+    """One proof of the whole log."""
 
     rows: int
     seconds: float
-    before: float
-    after_a_tenth: float
-    peak: float
+    memory: Resident
 
 
 def main() -> None:
@@ -132,7 +130,8 @@ async def _measure(kind: str, url: str, arguments: argparse.Namespace) -> None:
         await _fill(database, arguments.rows)
         print(f"\n## {kind}: {arguments.rows:,} rows, made in {time.perf_counter() - started:.0f} s\n")
         await _print_pages(database, arguments)
-        await _print_proof(database, arguments.prove)
+        await _print_proof(database, min(arguments.prove, arguments.rows))
+        await _print_export(database, arguments)
     finally:
         await database.close()
 
@@ -244,32 +243,29 @@ async def _print_proof(database: Database, most: int) -> None:
     found = await _proven(database, most)
     print(
         f"Proof of {found.rows:,} rows: {found.seconds:.0f} s, "
-        f"{found.rows / found.seconds:,.0f} rows a second. Resident memory: "
-        f"{found.before:.0f} MiB before, {found.after_a_tenth:.0f} after a tenth of the rows, "
-        f"{found.peak:.0f} at most.",
+        f"{found.rows / found.seconds:,.0f} rows a second. {found.memory}",
         flush=True,
     )
 
 
 async def _proven(database: Database, most: int) -> Proven:
-    before, seen = _resident(), [(0, 0.0)]
+    memory = Resident()
     started = time.perf_counter()
 
     def watch(progress: Progress) -> None:
-        seen.append((progress.checked, _resident()))
+        memory.look(progress.checked, most)
 
     found, _ = await ChainVerifier(database, _TABLES).piece(BEGINNING, most, watch)
-    seconds = time.perf_counter() - started
     if not found.ok:
         raise SystemExit(f"the log is broken: {found.first_break}")
-    tenth = next(memory for checked, memory in seen if checked >= found.checked / 10)
-    return Proven(found.checked, seconds, before, tenth, max(memory for _, memory in seen))
+    return Proven(found.checked, time.perf_counter() - started, memory)
 
 
-def _resident() -> float:
-    """Mebibytes that this process holds now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / _KIB / _KIB
+async def _print_export(database: Database, arguments: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        path = Path(folder) / "export.ndjson"
+        print(f"\nExport: {await export_to(path, database, _TABLES, arguments.rows)}", flush=True)
+        print(f"\nProof of that file, offline: {prove_file(path, arguments.rows)}", flush=True)
 
 
 if __name__ == "__main__":

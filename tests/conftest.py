@@ -9,9 +9,11 @@ from tests.fixtures.databases import (
 )
 from tests.fixtures.identities import vouch
 from tests.fixtures.sidecar import access_key, sidecar
+from tests.fixtures.templates import compile_templates_once
 
 __all__ = [
     "access_key",
+    "compile_templates_once",
     "database_url",
     "other_postgres_url",
     "postgres_server",
