@@ -17,9 +17,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from auth_proxy.composition.data_path import connections_of, data_path_of
-from auth_proxy.composition.decision import lasting_of, signer_of
+from auth_proxy.composition.decision import signer_of
 from auth_proxy.composition.forward_auth import answer_proxies
 from auth_proxy.composition.keys import access_keys, signing_ring
+from auth_proxy.composition.measured import measured_lasting
 from auth_proxy.composition.operators import operators_of
 from auth_proxy.composition.parts import begin
 from auth_proxy.composition.plan import PlanMaker, RoutesInForce
@@ -35,7 +36,7 @@ from auth_proxy.workers.crew import Crew
 from service_kit.clock import Clock, SystemClock
 from service_kit.identity.signing import IdentitySigner
 from service_kit.telemetry.logging import get_logger
-from service_kit.web.ops import Departure, ReadinessCheck
+from service_kit.web.ops import Departure, ReadinessCheck, ReadinessGauge
 from service_kit.web.serving import Site, serving
 
 _log = get_logger(__name__)
@@ -135,7 +136,8 @@ async def running(
         watch = Watch(Standing(operators.roster, clock, settings.leeway_seconds, in_force))
         await begin(watch, stack)
         path = await data_path_of(settings, watch, metrics, stack)
-        plans = PlanMaker(lasting_of(settings, keys, operators, signer, clock), path, in_force)
+        lasting = measured_lasting(settings, keys, operators, signer, clock, metrics=metrics)
+        plans = PlanMaker(lasting, path, in_force)
         log = DecisionLog(metrics, clock)
         stack.callback(log.flush)
         gate = Gate(
@@ -170,8 +172,9 @@ def _ops_pages(
     registry: CollectorRegistry, checks: list[ReadinessCheck], signer: IdentitySigner, crew: Crew | None
 ) -> tuple[web.Application, web.Application | None]:
     """What the operations listener answers; of a worker also what it answers to the others."""
+    ready = ReadinessGauge(registry, "auth_proxy", checks)
     if crew is None:
-        return build_ops_app(registry, checks, signer), None
+        return build_ops_app(registry, checks, signer, ready=ready), None
     everyone = [*checks, crew.readiness]
-    ops = build_ops_app(registry, everyone, signer, page=lambda: crew.metrics_page(registry))
-    return ops, crew.own_pages(registry, checks)
+    ops = build_ops_app(registry, everyone, signer, page=lambda: crew.metrics_page(registry), ready=ready)
+    return ops, crew.own_pages(registry, checks, ready=ready)

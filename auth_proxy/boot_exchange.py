@@ -38,7 +38,12 @@ class BootExchange:
         response = web.Response(
             body=json.dumps(document, ensure_ascii=False).encode(),
             content_type="application/json",
-            headers={"Cache-Control": "no-store", "X-Request-Id": request_id, "Server": SERVER},
+            headers={
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",
+                "X-Request-Id": request_id,
+                "Server": SERVER,
+            },
         )
         await response.prepare(request)
         await response.write_eof()

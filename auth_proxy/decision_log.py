@@ -14,7 +14,9 @@ from auth_proxy.header_names import HeaderKind
 from auth_proxy.refusals import Reason
 from service_kit.clock import Clock
 from service_kit.telemetry.logging import quoted, raw_logger, static_fields
+from service_kit.telemetry.metrics import tell_build
 
+_SIGNING_SECONDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -109,8 +111,54 @@ class ProxyMetrics:
         self.roster_operators = gauge("roster_operators", "Operators in the list.")
         self.roster_age = gauge("roster_age_seconds", "Seconds since the list was last confirmed.")
         self.roster_connected = gauge("roster_connected", "1 while the feed is connected.")
-        for reason in Reason:  # every series exists from the start, so that an alert sees the first one
+        self.roster_changes = Histogram(
+            "roster_change_seconds",
+            "Seconds from the write of a change of the operator list until it decides here.",
+            namespace="auth_proxy",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.signature_checks = counter(
+            "token_signature_checks_total",
+            "Tokens that were not remembered, so that their signature was checked, by how that ended.",
+            ["outcome"],
+        )
+        self.remembered_tokens = Gauge(
+            "remembered_tokens",
+            "Tokens whose verification is remembered.",
+            ["kind"],
+            namespace="auth_proxy",
+            registry=registry,
+        )
+        self.signing = Histogram(
+            "signing_seconds",
+            "Seconds to sign one internal identity; a reused one is not signed and not counted.",
+            namespace="auth_proxy",
+            registry=registry,
+            buckets=_SIGNING_SECONDS,
+        )
+        self.signing_key_age = gauge(
+            "signing_key_age_seconds", "Age of the key that signs the internal identity now."
+        )
+        tell_build(registry, "auth_proxy")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Every series of a closed set exists from the start, so that an alert sees the first event.
+
+        A counter that appears with 1 never rose, as far as a rate can tell.
+        """
+        for reason in Reason:
             self.decisions.labels("refused", reason.value)
+        self.decisions.labels("granted", "ok")
+        self.decisions.labels("abandoned", "client_left")
+        self.dropped.labels(HeaderKind.IDENTITY.name.lower())
+        for what in ("signing_keys", "roster", "routes"):
+            self.reloads_refused.labels(what)
+        for lapsed in (Reason.TOKEN_EXPIRED, Reason.OPERATOR_DEACTIVATED, Reason.ROSTER_UNAVAILABLE):
+            self.streams_ended.labels(lapsed.value)
+        for ended in ("verified", "refused"):
+            self.signature_checks.labels(ended)
 
 
 class DecisionLog:

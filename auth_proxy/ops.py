@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from auth_proxy.access.key_set import RemoteKeySet
 from auth_proxy.roster.feed import FeedRoster
 from service_kit.identity.signing import IdentitySigner, SigningError, Subject
-from service_kit.web.ops import MetricsPage, Readiness, ReadinessCheck, ops_app
+from service_kit.web.ops import MetricsPage, Readiness, ReadinessCheck, ReadinessGauge, ops_app
 
 _MAX_AGE_SECONDS = 30
 
@@ -28,6 +28,7 @@ def build_ops_app(
     signer: _Jwks,
     *,
     page: MetricsPage | None = None,
+    ready: ReadinessGauge | None = None,
 ) -> web.Application:
     """`/livez`, `/readyz`, `/metrics` and `/.well-known/jwks.json`."""
 
@@ -39,7 +40,7 @@ def build_ops_app(
             return web.Response(status=304, headers=headers)
         return web.Response(body=body, content_type="application/jwk-set+json", headers=headers)
 
-    app = ops_app(registry, checks, page=page)
+    app = ops_app(registry, checks, page=page, ready=ready)
     app.router.add_get("/.well-known/jwks.json", jwks)
     return app
 

@@ -8,6 +8,7 @@ costs 2.6 µs (0.9 of them SHA-256, 0.4 the clock), where it took 3.6, and 0.3 m
 one costs 56 µs, forged or not; see `signature`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -58,7 +59,10 @@ class _Unproven(NamedTuple):
 
 
 class AccessVerifier:
-    """Verifies Access tokens (R-012…R-014, R-043…R-047); one signature check per token and key."""
+    """Verifies Access tokens (R-012…R-014, R-043…R-047); one signature check per token and key.
+
+    `checked` is told of each check whether the signature held; of a token that is remembered, nothing.
+    """
 
     def __init__(
         self,
@@ -68,7 +72,9 @@ class AccessVerifier:
         *,
         verified: VerifiedTokenCache | None = None,
         refused: RefusedTokenCache | None = None,
+        checked: Callable[[bool], None] = lambda _holds: None,
     ) -> None:
+        self._checked = checked
         self._policy = policy
         self._keys = keys
         self._clock = clock
@@ -77,6 +83,11 @@ class AccessVerifier:
             verified = VerifiedTokenCache(keys, clock=clock, leeway_seconds=policy.leeway_seconds)
         self._verified = verified
         self._refused = RefusedTokenCache(clock=clock) if refused is None else refused
+
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How many tokens are remembered as proven, and how many as refused."""
+        return len(self._verified), len(self._refused)
 
     async def verify(self, token: str, *, audiences: frozenset[str]) -> AccessClaims:
         """The claims of a token that is valid now for one of the audiences.
@@ -142,9 +153,11 @@ class AccessVerifier:
                 raise Refusal(Reason.TOKEN_KEY_UNKNOWN)  # noqa: TRY301 - remembered like the other
             require_signature(unproven.unverified, key)
         except Refusal as refusal:
+            self._checked(False)  # noqa: FBT003 - the callback's only argument
             self._count(refusal.reason)
             self._refused.remember(unproven.digest, refusal.reason, generation=unproven.generation)
             raise
+        self._checked(True)  # noqa: FBT003 - the callback's only argument
         self._keys.signature_verified()
         self._verified.remember(unproven.digest, VerifiedToken(unproven.unverified_claims, key))
         return unproven.unverified_claims

@@ -15,7 +15,7 @@ from auth_proxy.pipeline.admit import AdmitPolicy
 from auth_proxy.pipeline.authenticate import Authenticator, InsecureDevAuthenticator
 from auth_proxy.pipeline.authorize import Authorizer
 from auth_proxy.pipeline.screen import ScreenPolicy
-from auth_proxy.pipeline.vouch import Voucher
+from auth_proxy.pipeline.vouch import Signer, Voucher
 from auth_proxy.plan import Pipeline
 from auth_proxy.routes import RouteTable
 from auth_proxy.settings import ProxySettings
@@ -35,11 +35,17 @@ class Lasting:
 
 
 def lasting_of(
-    settings: ProxySettings, keys: KeySet, operators: Operators, signer: IdentitySigner, clock: Clock
+    settings: ProxySettings,
+    keys: KeySet,
+    operators: Operators,
+    signer: Signer,
+    clock: Clock,
+    *,
+    checked: Callable[[bool], None] = lambda _holds: None,
 ) -> Lasting:
     policy = VerifierPolicy(issuer=settings.issuer_url, leeway_seconds=settings.leeway_seconds)
     voucher = Voucher(signer, clock, binding=settings.identity_binding)
-    return Lasting(AccessVerifier(policy, keys, clock), operators, voucher, clock)
+    return Lasting(AccessVerifier(policy, keys, clock, checked=checked), operators, voucher, clock)
 
 
 def pipeline_of(settings: ProxySettings, lasting: Lasting) -> Pipeline:

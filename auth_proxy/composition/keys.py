@@ -1,6 +1,7 @@
 """The two kinds of keys: the team's public ones, and our own that sign the internal identity."""
 
 import contextlib
+from datetime import timedelta
 
 from auth_proxy.access.errors import RefreshOutcome
 from auth_proxy.access.key_set import RemoteKeySet
@@ -10,6 +11,7 @@ from auth_proxy.decision_log import ProxyMetrics
 from auth_proxy.key_ring import KeyRing
 from auth_proxy.settings import ProxySettings
 from service_kit.clock import Clock
+from service_kit.identity.keys import active_key
 
 
 async def signing_ring(
@@ -19,6 +21,12 @@ async def signing_ring(
     ring = KeyRing(settings.signing_key_file, clock, refused=refused)
     await begin(ring, stack)
     metrics.signing_keys.set_function(lambda: len(ring.current()))
+    lead = timedelta(seconds=settings.signing_lead_seconds)
+
+    def age() -> float:
+        return (clock.now() - active_key(ring.current(), clock.now(), lead).created_at).total_seconds()
+
+    metrics.signing_key_age.set_function(age)
     return ring
 
 
@@ -39,6 +47,8 @@ async def access_keys(
 class _KeyMetrics:
     def __init__(self, metrics: ProxyMetrics) -> None:
         self._metrics = metrics
+        for outcome in RefreshOutcome:  # from 0 on, so that an alert sees the first one
+            metrics.key_refreshes.labels(outcome.value)
 
     def refresh(self, outcome: RefreshOutcome) -> None:
         self._metrics.key_refreshes.labels(outcome.value).inc()

@@ -54,7 +54,13 @@ async def operators_of(
         looks = (watched.look,)
         return Operators(FileRoster(watched), NoEnrollment(), NoActivity(), NoDenials(), looks=looks)
     link = AdminLink(_required(settings.admin_service), signer)
-    roster = FeedRoster(link, clock, _FeedMetrics(metrics), max_staleness=settings.roster_max_staleness)
+    roster = FeedRoster(
+        link,
+        clock,
+        _FeedMetrics(metrics),
+        max_staleness=settings.roster_max_staleness,
+        took=metrics.roster_changes.observe,
+    )
     activity, denials = BatchedActivity(link, clock), AggregatedDenials(link, clock)
     metrics.roster_age.set_function(lambda: roster.age_seconds)
     # Closed in reverse: the last reports still need the link.

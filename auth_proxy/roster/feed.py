@@ -7,11 +7,11 @@ did not hear of must not let anybody in (R-064). It reconnects by itself, with b
 import asyncio
 import contextlib
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.roster.admin_link import AdminLink
@@ -62,6 +62,7 @@ class _Change(_Line):
     version: int
     upserts: list[_Operator]
     removed: list[str]
+    changed_at: float | None = Field(None, alias="changedAt")
 
 
 class _Heartbeat(_Line):
@@ -76,11 +77,21 @@ _LOST: Final = (aiohttp.ClientError, OSError, TimeoutError, _FeedBrokenError, Si
 
 
 class FeedRoster:
-    """The operators as the admin service told a moment ago."""
+    """The operators as the admin service told a moment ago.
+
+    `took` is told how many seconds a change needed from its write until it decides here (R-064).
+    """
 
     def __init__(
-        self, link: AdminLink, clock: Clock, observer: FeedObserver, *, max_staleness: float = 3.0
+        self,
+        link: AdminLink,
+        clock: Clock,
+        observer: FeedObserver,
+        *,
+        max_staleness: float = 3.0,
+        took: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        self._took = took
         self._link = link
         self._clock = clock
         self._observer = observer
@@ -188,6 +199,9 @@ class FeedRoster:
         gone = {*change.removed, *(item.id for item in change.upserts)}
         kept = {sub: entry for sub, entry in self._by_sub.items() if entry.id not in gone}
         self._replace({**kept, **{item.sub: item.entry() for item in change.upserts}}, change.version)
+        if change.changed_at:
+            # Two machines' clocks: one that runs ahead of the other makes it no time, never less.
+            self._took(max(self._clock.now().timestamp() - change.changed_at, 0.0))
 
     def _replace(self, by_sub: Mapping[str, OperatorEntry], version: int) -> None:
         self._by_sub = by_sub

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from auth_proxy.workers.inherited import Inherited, listening_sockets
 from auth_proxy.workers.metrics_page import render, snapshot
 from service_kit.settings import Listen
-from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
+from service_kit.web.ops import Readiness, ReadinessCheck, ReadinessGauge, ops_app
 from service_kit.web.service_url import ServiceUrl, open_session
 
 ASK_SECONDS: Final = 1.0
@@ -50,10 +50,18 @@ class Crew:
         """Where this worker answers the others."""
         return Listen(path=str(self._socket(self.number)))
 
-    def own_pages(self, registry: CollectorRegistry, checks: Sequence[ReadinessCheck]) -> web.Application:
+    def own_pages(
+        self,
+        registry: CollectorRegistry,
+        checks: Sequence[ReadinessCheck],
+        *,
+        ready: ReadinessGauge | None = None,
+    ) -> web.Application:
         """What this worker tells the others of itself alone."""
 
         async def measured(_request: web.Request) -> web.Response:
+            if ready is not None:
+                await ready.look()
             return web.Response(body=snapshot(registry), content_type="application/json")
 
         app = ops_app(registry, checks)

@@ -24,6 +24,16 @@ from service_kit.telemetry.logging import get_logger
 _log = get_logger(__name__)
 
 
+def write_failures(registry: CollectorRegistry, namespace: str) -> Counter:
+    """Counts the rows that could not be written, and so the changes that were undone (R-102)."""
+    return Counter(
+        "audit_write_failures_total",
+        "Changes that were undone because their audit row could not be written.",
+        namespace=namespace,
+        registry=registry,
+    )
+
+
 class AuditMetrics:
     """What an SRE sees of the audit log; no label names a chain or a person."""
 

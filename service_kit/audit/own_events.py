@@ -23,4 +23,9 @@ ERASED: Final = EventType(
 )
 """Personal data was erased from rows of this log; which ones, `audit_erasures` tells."""
 
-OWN_EVENTS: Final = (WITNESSED, BROKEN, ERASED)
+RESTORED: Final = EventType(
+    "audit.database.restored", "restore_database", Severity.CRITICAL, Visibility.GLOBAL, "database"
+)
+"""A backup was put in the place of the database: what had happened since it was made is not in this log."""
+
+OWN_EVENTS: Final = (WITNESSED, BROKEN, ERASED, RESTORED)

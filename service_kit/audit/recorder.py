@@ -6,7 +6,7 @@ that two transactions never wait for each other in a circle.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +26,18 @@ from service_kit.ids import IdFactory
 class AuditRecorder:
     """The only way to write an audit row."""
 
-    def __init__(self, tables: AuditTables, ids: IdFactory, clock: Clock) -> None:
+    def __init__(
+        self,
+        tables: AuditTables,
+        ids: IdFactory,
+        clock: Clock,
+        *,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._tables = tables
         self._ids = ids
         self._clock = clock
+        self._failed = failed
 
     async def record(self, session: WriteSession, entry: AuditEntry) -> tuple[str, ...]:
         """Append the row, or the pair of rows, of an event; their ids, the global one first.
@@ -37,16 +45,21 @@ class AuditRecorder:
         Call it last in the transaction: the chain heads stay locked until the commit.
         Raises ValueError when an event that a tenant may read names no organization, and
         AuditWriteFailedError when the database refuses the row: then the transaction must end too.
+        `failed` is told of every row that was not written.
         """
         scopes = _scopes(entry.event.visibility)
         if AuditScope.TENANT in scopes and entry.organization_id is None:
             raise ValueError(f"{entry.event.name} needs an organization")
         pair_id = entry.pair_id or (self._ids.new("pair") if len(scopes) > 1 else None)
         occurred_at = self._clock.now()
-        with recording(entry.event.name):
-            return tuple(
-                [await self._append(session, entry, scope, pair_id, occurred_at) for scope in scopes]
-            )
+        try:
+            with recording(entry.event.name):
+                return tuple(
+                    [await self._append(session, entry, scope, pair_id, occurred_at) for scope in scopes]
+                )
+        except BaseException:
+            self._failed()
+            raise
 
     async def _append(
         self,

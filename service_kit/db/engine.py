@@ -2,12 +2,14 @@
 
 SQLite gets two engines, because a transaction that reads first and writes later loses its snapshot
 under contention whatever the busy timeout says: writers begin IMMEDIATE on a pool of one, readers
-are query-only. PostgreSQL gets one engine with hard time limits on locks and statements.
+are query-only. PostgreSQL gets one engine with hard time limits on locks and statements; through a PgBouncer
+(`?pgbouncer=true`) nothing is left on a server's connection when a transaction ends.
 """
 
 import contextlib
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from service_kit.db.tls import TLS_MODE, TlsError, tls_arguments, without_tls_parameters
 
 SQLITE_BUSY_MS: Final = 5000
 _SQLITE_READERS: Final = 4
@@ -26,6 +30,7 @@ _POSTGRES_SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "15s",
     "timezone": "UTC",
 }
+_POOLER_WORD: Final = "pgbouncer"
 _WAL_TRIES: Final = 20
 _SQLITE_PRAGMAS: Final = (
     "synchronous=FULL",  # audit and money: a commit that was answered survives a power cut
@@ -52,7 +57,18 @@ def parse_database_url(value: str) -> URL:
         raise DatabaseUrlError("must begin with sqlite:/// or postgresql://")
     if backend == "sqlite" and not url.database:
         raise DatabaseUrlError("must name a file: sqlite:///data/name.db")
+    if backend == "postgresql":
+        _require_tls_parameters(value, url)
     return url.set(drivername=drivers[backend])
+
+
+def _require_tls_parameters(value: str, url: URL) -> None:
+    if f"{TLS_MODE}=" in value and TLS_MODE not in url.query:  # the parser drops what is empty
+        raise DatabaseUrlError(f"has an empty {TLS_MODE}")
+    try:
+        tls_arguments(url)
+    except TlsError as error:
+        raise DatabaseUrlError(f"cannot be used: {error}") from None
 
 
 def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
@@ -62,16 +78,45 @@ def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         write = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", query_only=False)
         read = _sqlite_engine(url, size=_SQLITE_READERS, begin="BEGIN", query_only=True)
         return write, read
+    engine = _postgres_engine(url)
+    return engine, engine
+
+
+def _postgres_engine(url: URL) -> AsyncEngine:
+    is_pooled = url.query.get(_POOLER_WORD) == "true"
+    connect_args = _POOLED_CONNECTION if is_pooled else {"server_settings": _POSTGRES_SETTINGS}
     engine = create_async_engine(
-        url,
+        without_tls_parameters(url).difference_update_query([_POOLER_WORD]),
         pool_size=_POSTGRES_POOL,
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={"server_settings": _POSTGRES_SETTINGS, "timeout": 5},
+        connect_args={**connect_args, **tls_arguments(url), "timeout": 5},
     )
-    return engine, engine
+    if is_pooled:
+        event.listen(engine.sync_engine, "begin", _limit_transaction)
+    return engine
+
+
+def _limit_transaction(connection: Connection) -> None:
+    """The limits of this transaction alone: behind a PgBouncer the next one may be somebody else's."""
+    connection.exec_driver_sql(_TRANSACTION_LIMITS)
+
+
+def _unnamed() -> str:
+    """A statement without a name is gone with the next one; a named one would stay with the server."""
+    return ""
+
+
+_TRANSACTION_LIMITS: Final = "SELECT " + ", ".join(
+    f"set_config('{name}', '{value}', true)" for name, value in _POSTGRES_SETTINGS.items()
+)
+_POOLED_CONNECTION: Final[Mapping[str, Any]] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": _unnamed,
+}
 
 
 def _make_private(path: Path) -> None:

@@ -7,12 +7,14 @@ a function that only reads cannot be handed the power to write.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Executable, RowMapping, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import Pool
 
 from service_kit.db.engine import open_engines, parse_database_url
 from service_kit.errors import UnavailableError
@@ -23,6 +25,16 @@ _PASSING_STATES: Final = ("08", "40", "53", "55P03", "57")
 
 _log = get_logger(__name__)
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class PoolUse:
+    """What the pools themselves do not tell; shared by every `Database` on the same engines."""
+
+    waiting: int = 0
+    """Transactions that wait for a connection at this moment."""
+    unavailable: int = 0
+    """Transactions that ended because the database did not answer."""
 
 
 class ReadSession:
@@ -73,10 +85,13 @@ class WriteSession(ReadSession):
 class Database:
     """A service's own database. Nothing else in the house opens a connection."""
 
-    def __init__(self, write: AsyncEngine, read: AsyncEngine, role: str | None = None) -> None:
+    def __init__(
+        self, write: AsyncEngine, read: AsyncEngine, role: str | None = None, *, use: PoolUse | None = None
+    ) -> None:
         self._write = write
         self._read = read
         self._role = role
+        self.use = use or PoolUse()
 
     @classmethod
     def open(cls, url: str) -> "Database":
@@ -89,7 +104,14 @@ class Database:
         The right ends with the transaction, so that a pooled connection carries nothing on. SQLite knows
         no roles. A role that does not exist, or that we may not take, refuses every transaction.
         """
-        return Database(self._write, self._read, role)
+        return Database(self._write, self._read, role, use=self.use)
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """The pools of connections by what they are for; PostgreSQL has one for everything."""
+        if self._read is self._write:
+            return {"all": self._write.pool}
+        return {"write": self._write.pool, "read": self._read.pool}
 
     @property
     def write_engine(self) -> AsyncEngine:
@@ -103,8 +125,8 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A read-only transaction. Raises UnavailableError when the database does not answer."""
-        with _translated():
-            async with _begun(self._read) as connection:
+        with _translated(self.use):
+            async with _begun(self._read, self.use) as connection:
                 if self.dialect == "postgresql":
                     await connection.execute(text("SET TRANSACTION READ ONLY"))
                 await self._take_role(connection)
@@ -116,8 +138,8 @@ class Database:
 
         Raises UnavailableError when the database does not answer; then nothing was written.
         """
-        with _translated():
-            async with _begun(self._write) as connection:
+        with _translated(self.use):
+            async with _begun(self._write, self.use) as connection:
                 await self._take_role(connection)
                 session = WriteSession(connection)
                 yield session
@@ -140,13 +162,17 @@ class Database:
 
 
 @asynccontextmanager
-async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def _begun(engine: AsyncEngine, use: PoolUse) -> AsyncIterator[AsyncConnection]:
     """A connection in a transaction that commits when the block ends well."""
     async with AsyncExitStack() as stack:
+        use.waiting += 1
         try:
             connection = await stack.enter_async_context(engine.connect())
         except OSError as error:  # no such host, no route, no socket; later an OSError is the block's own
+            use.unavailable += 1
             raise _unavailable() from error
+        finally:
+            use.waiting -= 1
         async with connection.begin():
             yield connection
 
@@ -158,11 +184,15 @@ def _unavailable() -> UnavailableError:
 class _translated:  # noqa: N801 - reads as a word in `with _translated():`
     """Turns "the database is away" into one error; a broken rule (IntegrityError) passes untouched."""
 
+    def __init__(self, use: PoolUse) -> None:
+        self._use = use
+
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if is_away(error):
+            self._use.unavailable += 1
             raise _unavailable() from error
 
 

@@ -1,6 +1,6 @@
 """What an SRE sees of the outbox and the jobs. Labels are names from the code, never from a message."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -51,7 +51,7 @@ class JobMetrics:
 
 
 class Watch:
-    """Brings the gauges up to date."""
+    """Brings the gauges up to date; `also` are looks of the service's own at its database."""
 
     def __init__(
         self,
@@ -60,7 +60,10 @@ class Watch:
         queues: Collection[str],
         metrics: JobMetrics,
         clock: Clock,
+        *,
+        also: Collection[Callable[[], Awaitable[None]]] = (),
     ) -> None:
+        self._also = also
         self._database = database
         self._overview = overview
         self._queues = queues
@@ -75,3 +78,5 @@ class Watch:
             self._metrics.seen_queue(queue)
         for job in jobs:
             self._metrics.seen_job(job)
+        for look in self._also:
+            await look()

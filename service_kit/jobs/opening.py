@@ -1,6 +1,6 @@
 """A runner for one process, put together of its parts; the composition root names the jobs."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from prometheus_client import CollectorRegistry
 
@@ -24,6 +24,7 @@ def runner_of(
     *,
     namespace: str,
     queues: Collection[str] = (),
+    also: Collection[Callable[[], Awaitable[None]]] = (),
 ) -> JobRunner:
     """The runner, not yet begun. Raises ValueError when two jobs have one name."""
     metrics = JobMetrics(registry, namespace)
@@ -33,5 +34,5 @@ def runner_of(
         jobs,
         clock,
         metrics=metrics,
-        watch=Watch(database, JobOverview(tables), queues, metrics, clock),
+        watch=Watch(database, JobOverview(tables), queues, metrics, clock, also=also),
     )

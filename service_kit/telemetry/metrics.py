@@ -3,9 +3,14 @@
 Labels come from closed sets only (route patterns, status classes, reasons): no path, host or person.
 """
 
+import importlib.metadata
+import platform
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+_DISTRIBUTION: Final = "sallyport"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -34,6 +39,23 @@ class RequestMetrics:
             namespace=namespace,
             registry=registry,
         )
+
+
+def tell_build(registry: CollectorRegistry, namespace: str) -> Gauge:
+    """A series that says by its labels what runs: the version of the package and of Python."""
+    build = Gauge(
+        "build_info",
+        "Always 1; its labels say what runs.",
+        ["version", "python"],
+        namespace=namespace,
+        registry=registry,
+    )
+    try:
+        version = importlib.metadata.version(_DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:  # run from a folder, not from a package
+        version = "unknown"
+    build.labels(version, platform.python_version()).set(1)
+    return build
 
 
 def render_metrics(registry: CollectorRegistry) -> tuple[bytes, str]:

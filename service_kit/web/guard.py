@@ -28,6 +28,7 @@ from service_kit.web.problems import REQUEST_ID, Handler
 IDENTITY: Final = web.RequestKey("identity", InternalIdentity)
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 _MOST_REQUEST_ID: Final = 64
+_KEYS_NOT_LOADED: Final = "keys_not_loaded"
 
 _log = get_logger(__name__)
 
@@ -43,6 +44,8 @@ class GuardMetrics:
             namespace=namespace,
             registry=registry,
         )
+        for reason in (*IdentityReason, _KEYS_NOT_LOADED):  # an alert sees the first one only from 0 on
+            self.refused.labels(str(reason))
 
 
 def guard_middleware(
@@ -78,7 +81,7 @@ def guard_middleware(
                 "Internal identity required" if missing else "Invalid internal identity",
             ) from None
         except KeysNotLoadedError:
-            metrics.refused.labels("keys_not_loaded").inc()
+            metrics.refused.labels(_KEYS_NOT_LOADED).inc()
             raise UnavailableError("IDENTITY_KEYS_UNAVAILABLE", "The identity keys are not loaded") from None
         request[REQUEST_ID] = _request_id(request)
         return await handler(request)

@@ -4,9 +4,12 @@ It accepts for nobody and answers nothing. A port that another process has is ne
 """
 
 import contextlib
+import ctypes
 import errno
 import os
 import socket
+import struct
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,16 @@ from service_kit.settings import Listen
 
 BACKLOG: Final = 1024
 _TAKEN: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
+
+
+_SO_ATTACH_FILTER: Final = 26
+_DROP_SYN: Final = (
+    (0x30, 0, 0, 13),  # load the byte of the flags in the TCP header
+    (0x45, 0, 1, 0x02),  # is SYN among them?
+    (0x06, 0, 0, 0),  # then drop the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # else take all of it
+)
+"""A classic BPF program, as the kernel runs it for each packet that reaches a listening socket."""
 
 
 class PortInUseError(Exception):
@@ -69,6 +82,21 @@ def open_listeners(name: str, listen: Listen, *, acceptors: int = 1) -> Opened:
         if error.errno in _TAKEN:
             raise PortInUseError(f"{name}: cannot listen on {listen}: {os.strerror(error.errno)}") from error
         raise
+
+
+def turn_newcomers_away(listener: socket.socket) -> None:
+    """Let nobody begin to connect any more; who has begun may finish, and be accepted.
+
+    Without it a connection that completes between the last accept and the close is reset, and with it the
+    request on it. Who comes now is not answered, tries again a second later, and is refused: then a load
+    balancer goes elsewhere. Where the system has no such filter it does nothing.
+    """
+    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
+    described = struct.pack("HL", len(_DROP_SYN), ctypes.addressof(program))
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
 
 
 def waiting_connections(listener: socket.socket) -> Iterator[socket.socket]:

@@ -3,11 +3,13 @@
 It stands on its own port, never on the public one, and tells no secret.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from service_kit.telemetry.metrics import render_metrics
 
@@ -24,6 +26,7 @@ class Readiness:
 ReadinessCheck = Callable[[], Awaitable[Readiness]]
 MetricsPage = Callable[[], Awaitable[tuple[bytes, str]]]
 """The page and its content type."""
+_READY_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -37,12 +40,55 @@ class Departure:
         return Readiness("staying", ready=not self.has_begun, detail=detail)
 
 
+class ReadinessGauge:
+    """Readiness as a metric, asked anew for each metrics page.
+
+    A check that hangs, as one that waits for a database does, must not keep the page back: it is on the
+    page that an SRE sees why. So the look is waited for a moment, and an answer that is late counts as no.
+    """
+
+    def __init__(self, registry: CollectorRegistry, namespace: str, checks: Sequence[ReadinessCheck]) -> None:
+        self._gauge = Gauge(
+            "ready",
+            "1 when every readiness check of this process held a moment ago, else 0.",
+            namespace=namespace,
+            registry=registry,
+        )
+        self._checks = checks
+        self._asking: asyncio.Task[bool] | None = None
+
+    async def look(self) -> None:
+        """Ask, and write down what was answered. Never raises and never takes long."""
+        # One look at a time, and none is cut off: a cancelled query may take its connection with it.
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        await asyncio.wait({self._asking}, timeout=_READY_SECONDS)
+        self._gauge.set(int(self._asking.done() and self._asking.result()))
+
+    async def _ask(self) -> bool:
+        try:
+            return all([(await check()).ready for check in self._checks])
+        except Exception:  # noqa: BLE001 - what cannot be asked is not ready, and the page is shown
+            return False
+
+    async def close(self) -> None:
+        """Leave nothing behind."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+
+
 def ops_app(
-    registry: CollectorRegistry, checks: Sequence[ReadinessCheck], *, page: MetricsPage | None = None
+    registry: CollectorRegistry,
+    checks: Sequence[ReadinessCheck],
+    *,
+    page: MetricsPage | None = None,
+    ready: ReadinessGauge | None = None,
 ) -> web.Application:
     """`/livez`, `/readyz` and `/metrics`; further routes may be added before it starts.
 
-    `page` answers for several registries where one process does not stand alone.
+    `page` answers for several registries where one process does not stand alone; `ready` looks before
+    each page is made.
     """
 
     async def livez(_request: web.Request) -> web.Response:
@@ -60,10 +106,17 @@ def ops_app(
         )
 
     async def metrics(_request: web.Request) -> web.Response:
+        if ready is not None:
+            await ready.look()
         body, content_type = await page() if page else render_metrics(registry)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    async def close(_app: web.Application) -> None:
+        if ready is not None:
+            await ready.close()
+
     app = web.Application()
+    app.on_cleanup.append(close)
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)

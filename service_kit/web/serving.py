@@ -22,6 +22,7 @@ from service_kit.web.listening import (
     PortInUseError,
     SocketFile,
     open_listeners,
+    turn_newcomers_away,
     waiting_connections,
 )
 
@@ -30,6 +31,10 @@ __all__ = ["DRAIN_SECONDS", "PortInUseError", "Site", "end_at_once", "run_servic
 DRAIN_SECONDS: Final = 30.0
 _SETTLE_SECONDS: Final = 0.5
 """Who has just connected has a request on its way: that long it is waited for before idle ones are closed."""
+_LAST_ANSWERS_SECONDS: Final = 2.5
+"""So long a service that leaves says `Connection: close` with each answer, before it closes what rests. The
+sidecar sends what it must not send twice only over a connection that has rested for a second (its
+FRESH_SECONDS): none of those is left by then, and no change is lost on its way to a service that stops."""
 _SETTLE_LOOKS: Final = 0.02
 _SAME_WISH_SECONDS: Final = 1.0
 _PARSER_LIMITS: Final[dict[str, Any]] = {
@@ -83,7 +88,7 @@ async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS
             for listener in leaving:
                 await listener.stop_accepting()
             if not outlasting:
-                await _settled(leaving, min(_SETTLE_SECONDS, drain_seconds))
+                await _settled(leaving, drain_seconds)
             # In the opposite order: a later listener may stand on what an earlier one opened.
             for listener in reversed(leaving):
                 await listener.finish()
@@ -94,6 +99,11 @@ class _Listener:
 
     def __init__(self, site: Site, drain_seconds: float) -> None:
         self.site = site
+        self.settle_seconds = _SETTLE_SECONDS
+        self._is_leaving = False
+        if isinstance(site.app, web.Application):
+            site.app.on_response_prepare.append(self._say_last)
+            self.settle_seconds = _LAST_ANSWERS_SECONDS
         self._runner = _runner(site, drain_seconds)
         self._sockets: tuple[socket.socket, ...] = ()
         self._file: SocketFile | None = None
@@ -127,15 +137,23 @@ class _Listener:
             asyncio.get_running_loop().call_later(self.site.head_seconds, _shed_slow_head, connection)
         return connection
 
+    async def _say_last(self, _request: web.Request, response: web.StreamResponse) -> None:
+        if self._is_leaving:
+            response.force_close()
+            response.headers["Connection"] = "close"
+
     async def stop_accepting(self) -> None:
         """Close the door behind the last one who stands in it.
 
         Who is connected already but not accepted yet would be reset by the close: take them in first.
         """
+        self._is_leaving = True
         if self._file is not None:
             self._file.remove()
         loop = asyncio.get_running_loop()
         for listening, servers in zip(self._sockets, self._servers, strict=True):
+            if not self.site.inherited:  # a successor may go on with that one
+                turn_newcomers_away(listening)
             # Nothing may come between these lines.
             last = list(waiting_connections(listening))
             for server in servers:
@@ -156,7 +174,8 @@ def _shed_slow_head(connection: web.RequestHandler) -> None:
         connection.transport.abort()
 
 
-async def _settled(listeners: Sequence[_Listener], seconds: float) -> None:
+async def _settled(listeners: Sequence[_Listener], at_most: float) -> None:
+    seconds = min(max((listener.settle_seconds for listener in listeners), default=0.0), at_most)
     for _ in range(int(seconds / _SETTLE_LOOKS)):
         if not any(listener.has_connections for listener in listeners):
             return
