@@ -21,13 +21,14 @@ from auth_proxy.refusal_answers import Answer
 from auth_proxy.refusals import ANSWERS, Reason
 from auth_proxy.routes import BUILT_IN, Requirement, Route
 from auth_proxy.settings import ProxySettings
-from docs import identity_vectors
+from docs import api_reference, identity_vectors, metric_texts
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
 from service_kit.settings import ServiceSettings, variables
 from tenant_service.settings import TenantSettings
 
 DOCS: Final = Path(__file__).resolve().parent
 TEXTS: Final = DOCS / "setting-texts.toml"
+NOTES: Final = Path(api_reference.__file__).with_name("refusal-notes.toml")
 NOTICE: Final = "<!-- Written by docs/generate.py from the code. Do not edit. -->"
 
 _SETTINGS_INTRO: Final = """\
@@ -50,6 +51,13 @@ nor refused: the outcome `abandoned`.
 A program gets `application/problem+json` with `type`, `title`, `status`, `error`, `code`, `requestId` and
 `fix`. A browser gets a page that says the same; on its way to a page, `enrollment_required` and
 `subject_changed` lead to `/enrollment`. Two answers are bare text."""
+
+_NOTES_INTRO: Final = """\
+## For who runs it
+
+One refusal is somebody's; many are a sign. Take the request id from the page to the sidecar's log, where
+`reason` stands; then `auth-proxy doctor`, or `auth-proxy explain` for one request
+([commands](commands.md)). The [FAQ](faq.md) has what lies behind the common ones."""
 
 _PERMISSIONS_INTRO: Final = """\
 # Permissions
@@ -109,6 +117,8 @@ def documents() -> dict[str, str]:
         "settings.md": settings_document(setting_texts()),
         "refusals.md": refusals_document(),
         "permissions.md": permissions_document(),
+        "metrics.md": _document(metric_texts.parts(table)),
+        "api.md": api_reference.page(NOTICE),
         "identity-vectors.json": identity_vectors.document(),
     }
 
@@ -179,7 +189,26 @@ def _default(info: FieldInfo) -> str:
 def refusals_document() -> str:
     """Every reason of the sidecar, in the order of its steps."""
     rows = [_refusal_row(reason, ANSWERS[reason]) for reason in Reason]
-    return _document([_REFUSALS_INTRO, table(("reason", "answer", "`error`", "why", "way out"), rows)])
+    reasons = table(("reason", "answer", "`error`", "why", "way out"), rows)
+    notes = table(("a rise means", "reasons", "where to look"), refusal_notes(NOTES.read_text("utf-8")))
+    return _document([_REFUSALS_INTRO, reasons, _NOTES_INTRO, notes])
+
+
+def refusal_notes(text: str) -> list[tuple[str, ...]]:
+    """What each reason means to who runs the sidecar. Raises UndocumentedError unless each is told once."""
+    notes = tomllib.loads(text)["notes"]
+    told = [reason for note in notes for reason in note["reasons"]]
+    if sorted(told) != sorted(reason.value for reason in Reason):
+        raise UndocumentedError(
+            f"refusal-notes.toml: {', '.join(_odd(told, [each.value for each in Reason]))}"
+        )
+    return [
+        (note["means"], ", ".join(f"`{each}`" for each in note["reasons"]), note["look"]) for note in notes
+    ]
+
+
+def _odd(told: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    return sorted({*told, *wanted} - {each for each in wanted if told.count(each) == 1})
 
 
 def _refusal_row(reason: Reason, answer: Answer) -> tuple[str, ...]:

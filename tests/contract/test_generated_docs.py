@@ -12,7 +12,7 @@ from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
 from service_kit.settings import variables
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = ("settings.md", "refusals.md", "permissions.md", "identity-vectors.json")
+GENERATED = ("settings.md", "refusals.md", "permissions.md", "metrics.md", "api.md", "identity-vectors.json")
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -43,6 +43,17 @@ def test_every_reason_is_documented_with_its_answer() -> None:
     for reason in Reason:
         (row,) = (row for row in rows if row.startswith(f"| `{reason.value}` |"))
         assert f"{ANSWERS[reason].status} `{ANSWERS[reason].code}`" in row
+
+
+def test_every_reason_has_a_note_for_who_runs_it() -> None:
+    """Issue 10: a reason without a note, one that is told twice and one that is none stop the generator."""
+    text = generate.NOTES.read_text(encoding="utf-8")
+
+    assert len(generate.refusal_notes(text)) > 20
+    wrong = {'"token_type"': "token_missing", '"token_type", "token_missing"': "token_type", '"gone"': "gone"}
+    for words, named in wrong.items():
+        with pytest.raises(generate.UndocumentedError, match=named):
+            generate.refusal_notes(text.replace('"token_missing"', words))
 
 
 def test_the_permission_matrix_is_the_one_constant() -> None:
