@@ -4,7 +4,6 @@ Everything that lives as long as the process is opened and closed here, and noth
 The panel and the API stand on one listener that only the sidecar may reach.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from admin_service.audit import handlers as audit_handlers
 from admin_service.audit import predicate_check
@@ -22,12 +21,16 @@ from admin_service.audit.repository import AuditRepository
 from admin_service.audit.service import AuditReader
 from admin_service.audit.verification import AuditVerification
 from admin_service.audit.views import AuditViews
+from admin_service.break_glass_gauge import BreakGlassGauge
 from admin_service.denials import handlers as denial_handlers
 from admin_service.denials.repository import DenialRepository
 from admin_service.denials.service import DenialService
 from admin_service.enrollment import handlers as enrollment_handlers
 from admin_service.enrollment.repository import EnrollmentRepository
 from admin_service.enrollment.service import EnrollmentService
+from admin_service.jumping import handlers as jump_handlers
+from admin_service.jumping.finding import JumpSearch
+from admin_service.list_exports import ListExports
 from admin_service.operators import handlers as operator_handlers
 from admin_service.operators.break_glass import BreakGlass
 from admin_service.operators.changes import OperatorChanges
@@ -40,6 +43,7 @@ from admin_service.oversight import handlers as oversight_handlers
 from admin_service.oversight.repository import SessionCountRepository
 from admin_service.oversight.service import OversightService, SessionCounts
 from admin_service.panel.assets import Assets
+from admin_service.panel.live import LiveReadings
 from admin_service.panel.rendering import STATIC, Renderer
 from admin_service.panel.routes import PANEL, PanelServices, html_problem
 from admin_service.panel.routes import endpoints as panel_endpoints
@@ -49,6 +53,9 @@ from admin_service.profile.service import ProfileService
 from admin_service.roster import handlers as roster_handlers
 from admin_service.roster.repository import RosterRepository
 from admin_service.roster.service import RosterHub, RosterMetrics
+from admin_service.running import Part, database_check, ending, running
+from admin_service.saved_views.repository import SavedViewRepository
+from admin_service.saved_views.service import SavedViews
 from admin_service.sessions import handlers as session_handlers
 from admin_service.sessions.cookie import AX_TOKEN, SessionCookie
 from admin_service.sessions.models import EndCause
@@ -64,30 +71,28 @@ from admin_service.system.working import jobs_of
 from admin_service.tables import AUDIT, IDEMPOTENCY, JOBS, SERVICE_KEYS
 from admin_service.tenant_api import TenantApi
 from admin_service.tenant_billing import TenantBilling
-from service_kit.audit.alarm import AuditMetrics
-from service_kit.audit.beat import AuditBeat
+from service_kit.audit.alarm import AuditMetrics, write_failures
 from service_kit.audit.keeping import AuditKeeping
 from service_kit.audit.publishing import Shown
 from service_kit.audit.recorder import AuditRecorder
 from service_kit.clock import Clock
+from service_kit.db.metrics import DatabaseMetrics
 from service_kit.db.migrations import migrate
 from service_kit.db.service_keys import ensure_service_key
 from service_kit.db.session import Database
-from service_kit.errors import UnavailableError
 from service_kit.identity.replay import MemoryReplayGuard
 from service_kit.identity.verifying import PublicKeys, VerifierPolicy
 from service_kit.ids import IdFactory
 from service_kit.jobs.opening import runner_of
 from service_kit.jobs.overview import JobOverview
-from service_kit.jobs.runner import JobRunner
 from service_kit.system.desk import SystemDesk
-from service_kit.telemetry.metrics import RequestMetrics
+from service_kit.telemetry.metrics import RequestMetrics, tell_build
 from service_kit.web.api import MOST_BODY_BYTES, Endpoint, mount
 from service_kit.web.guard import GuardMetrics, guard_middleware
 from service_kit.web.idempotency import IdempotencyStore
 from service_kit.web.jwks_source import JwksSource, open_jwks_source
 from service_kit.web.measuring import measuring_middleware
-from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
+from service_kit.web.ops import Departure, ReadinessGauge, ops_app
 from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
 
@@ -106,6 +111,8 @@ class Applications:
 
     internal: web.Application
     ops: web.Application
+    departure: Departure = field(default_factory=Departure)
+    """To be told when the process is about to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,7 @@ class Services:
     standing: StandingService
     break_glass: BreakGlass
     profiles: ProfileService
+    saved_views: SavedViews
     oversight: OversightService
     session_counts: SessionCounts
     enrollment: EnrollmentService
@@ -134,10 +142,15 @@ class Services:
     audit: AuditReader
     verification: AuditVerification
     exporter: AuditExporter
+    list_exports: ListExports
     evidence: AuditEvidence
     roster: RosterHub
     system: SystemService
     tenants: TenantApi
+
+    @property
+    def jumps(self) -> JumpSearch:
+        return JumpSearch(self.tenants, TenantBilling(self.tenants), self.operators, self.audit)
 
 
 SERVICES = web.AppKey("services", Services)
@@ -156,10 +169,13 @@ async def create_app(
     that the settings name, `tenant_api` the client of the tenant service.
     """
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    tell_build(registry, _NAMESPACE)
     keys, source = (public_keys, None) if public_keys is not None else _key_source(settings, clock)
     async with AsyncExitStack() as stack:
         database = Database.open(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
+        DatabaseMetrics(registry, _NAMESPACE).watch(database)
         await migrate(database, MIGRATIONS)
         database = database.acting_as(ROLE)  # from here on nothing has the owner's rights
         service_keys = await _service_keys(database, clock)
@@ -193,14 +209,26 @@ async def create_app(
         )
         internal[DATABASE], internal[SERVICES], internal[PANEL] = database, services, panel
         mount(internal, endpoints(services, panel))
-        internal.on_shutdown.append(_end_streams(services.roster))
+        internal.on_shutdown.append(ending(services.roster, panel.live))
         beat = keeping.beat(database, AUDIT, clock, shown, metrics)
-        runner = runner_of(jobs_of(database, clock), database, JOBS, clock, registry, namespace=_NAMESPACE)
-        internal.cleanup_ctx.append(_resources(services, source, beat, runner, stack.pop_all()))
-    checks = [_database_check(database), *([source.readiness] if source else [])]
-    ops = ops_app(registry, checks)
+        glass = BreakGlassGauge(database, AUDIT, BreakGlassGauge.gauge(registry, _NAMESPACE))
+        runner = runner_of(
+            jobs_of(database, clock),
+            database,
+            JOBS,
+            clock,
+            registry,
+            namespace=_NAMESPACE,
+            also=(glass.look,),
+        )
+        sources: list[Part] = [source] if source is not None else []
+        parts = (*sources, services.tenants, services.roster, beat, runner)
+        internal.cleanup_ctx.append(running(parts, stack.pop_all()))
+    departure = Departure()
+    checks = [departure.check, database_check(database), *([source.readiness] if source else [])]
+    ops = ops_app(registry, checks, ready=ReadinessGauge(registry, _NAMESPACE, checks))
     shown.mount(ops)
-    return Applications(internal, ops)
+    return Applications(internal, ops, departure)
 
 
 def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
@@ -216,6 +244,7 @@ def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
         *audit_handlers.endpoints(services.audit, services.verification, services.exporter),
         *predicate_check.endpoints(SupportSearch(services.tenants)),
         *system_handlers.endpoints(services.system),
+        *jump_handlers.endpoints(services.jumps),
         *panel_endpoints(panel),
     )
 
@@ -235,7 +264,7 @@ def build_services(
     keeping = keeping or AuditKeeping("admin_service", "tenant_service", Path("admin_service-audit.pem"))
     metrics = metrics or AuditMetrics(registry, _NAMESPACE)
     ids, cursors, operators = IdFactory(clock), CursorCodec(keys.cursor), OperatorRepository()
-    recorder = AuditRecorder(AUDIT, ids, clock)
+    recorder = AuditRecorder(AUDIT, ids, clock, failed=write_failures(registry, _NAMESPACE).inc)
     roster = RosterHub(database, RosterRepository(), RosterMetrics(registry, _NAMESPACE))
     sessions = SessionService(
         database=database,
@@ -266,6 +295,7 @@ def build_services(
         standing=StandingService(changes),
         break_glass=BreakGlass(changes, provisioning),
         profiles=ProfileService(database, operators, PreferenceRepository(), clock),
+        saved_views=SavedViews(database, operators, SavedViewRepository(), ids, clock),
         oversight=OversightService(directory, sessions, audit),
         session_counts=SessionCounts(database, SessionCountRepository(), clock),
         enrollment=enrollment,
@@ -282,6 +312,7 @@ def build_services(
         verification=verification,
         evidence=AuditEvidence(database, tenants, verification),
         exporter=AuditExporter(database, recorder, tenants, keeping.signing_keys, clock),
+        list_exports=ListExports(database, recorder),
         roster=roster,
         system=_system(database, recorder, clock, tenants),
         tenants=tenants,
@@ -326,10 +357,16 @@ def build_panel(
         enrollment=services.enrollment,
         audit=services.audit,
         evidence=services.evidence,
+        audit_exports=services.exporter,
         tenants=services.tenants,
         support=SupportSearch(services.tenants),
+        exports=services.list_exports,
+        saved_views=services.saved_views,
         billing=TenantBilling(services.tenants),
         system=services.system,
+        profiles=services.profiles,
+        live=LiveReadings(),
+        jumps=services.jumps,
         renderer=Renderer(assets),
         assets=assets,
         form_key=keys.form,
@@ -350,48 +387,3 @@ async def _service_keys(database: Database, clock: Clock) -> ServiceKeys:
         cursor=await ensure_service_key(database, SERVICE_KEYS, "cursor", clock),
         form=await ensure_service_key(database, SERVICE_KEYS, "form", clock),
     )
-
-
-def _resources(
-    services: Services,
-    source: JwksSource | None,
-    beat: AuditBeat,
-    runner: JobRunner,
-    opened: AsyncExitStack,
-) -> Callable[[web.Application], AsyncIterator[None]]:
-    async def run_all(_app: web.Application) -> AsyncIterator[None]:
-        async with opened as stack:
-            if source is not None:
-                stack.push_async_callback(source.close)
-                await source.start()
-            stack.push_async_callback(services.tenants.close)
-            await services.tenants.start()
-            stack.push_async_callback(services.roster.close)
-            await services.roster.start()
-            stack.push_async_callback(beat.close)
-            await beat.start()
-            stack.push_async_callback(runner.close)
-            await runner.start()
-            yield
-
-    return run_all
-
-
-def _end_streams(roster: RosterHub) -> Callable[[web.Application], Awaitable[None]]:
-    """The feed never ends by itself: without this a graceful stop would wait for it in vain."""
-
-    async def end(_app: web.Application) -> None:
-        await roster.close()
-
-    return end
-
-
-def _database_check(database: Database) -> ReadinessCheck:
-    async def check() -> Readiness:
-        try:
-            await database.ping()
-        except UnavailableError:
-            return Readiness("database", ready=False, detail="the database does not answer")
-        return Readiness("database", ready=True)
-
-    return check

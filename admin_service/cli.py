@@ -1,4 +1,4 @@
-"""The command line: `admin-service run`, `migrate`, `seed-admin`, `break-glass` and `audit verify`.
+"""The command line: `admin-service` with `run`, `migrate`, `seed-admin`, `break-glass`, `backup`, `audit`.
 
 Exit status 2 means that the settings or arguments are wrong, 3 that somebody is there already who can do
 this in the panel, 1 that the command could not do its work, or that the audit log is broken.
@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -29,10 +30,13 @@ from admin_service.operators.schemas import BreakGlassArguments, NewOperatorBody
 from admin_service.settings import AdminSettings, DatabaseSettings
 from admin_service.tables import AUDIT
 from admin_service.tenant_api import TenantApi
+from service_kit.audit.backing_up import Keeper
+from service_kit.audit.backup_command import add_backup_arguments, run_backup, run_restore
 from service_kit.audit.erase_command import WrongArgumentsError, add_erase_arguments, erase, refused
 from service_kit.audit.erasing import Basis
 from service_kit.audit.telling import add_audit_arguments, tell, verify, verify_offline
 from service_kit.clock import SystemClock
+from service_kit.db.backup import BackupError
 from service_kit.db.migrations import DatabaseNewerError, migrate
 from service_kit.db.process_lock import DatabaseInUseError, sole_process
 from service_kit.db.session import Database
@@ -44,6 +48,7 @@ from service_kit.telemetry.logging import configure_logging, get_logger
 from service_kit.web.serving import PortInUseError, Site, run_service, serving
 
 _FAULTS: Final = (
+    BackupError,
     DatabaseNewerError,
     DatabaseInUseError,
     PortInUseError,
@@ -88,6 +93,7 @@ def _arguments() -> argparse.ArgumentParser:
     seed.add_argument("--json", action="store_true", help="print one JSON object, for programs")
     seed.set_defaults(command=_seed_admin)
     _break_glass_arguments(commands.add_parser("break-glass", help="a way in when everybody is locked out"))
+    add_backup_arguments(commands, backup=_backup, restore=_restore)
     audit = commands.add_parser("audit", help="prove the audit log")
     erasing = partial(add_erase_arguments, bases=(Basis.OPERATOR,), command=_audit_erase)
     add_audit_arguments(audit, erasing).set_defaults(command=_audit_verify)
@@ -125,10 +131,11 @@ def _run(_arguments: argparse.Namespace) -> int:
             apps = await create_app(settings, clock=SystemClock())
             sites = [
                 Site("internal", settings.listen, apps.internal),
-                Site("operations", settings.ops_listen, apps.ops),
+                Site("operations", settings.ops_listen, apps.ops, outlasts=True),
             ]
             async with serving(sites):
                 await stop.wait()
+                apps.departure.has_begun = True
 
     run_service(serve)
     return 0
@@ -208,6 +215,22 @@ def _shout(done: BrokenGlass, reason: str) -> None:
     get_logger(__name__).critical(
         "break_glass_used", operator_id=operator_id, way=done.way.value, reason=reason
     )
+
+
+def _backup(arguments: argparse.Namespace) -> int:
+    return run_backup(*_kept(), SystemClock(), arguments)
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    return run_restore(*_kept(), SystemClock(), arguments)
+
+
+def _kept() -> tuple[Keeper, dict[str, Path]]:
+    """The database and its log, and the files beside them."""
+    settings = _settings(DatabaseSettings)
+    keeping = settings.audit_keeping
+    keeper = Keeper(settings.database_url.get_secret_value(), AUDIT, keeping, MIGRATIONS)
+    return keeper, {"AUDIT_SIGNING_KEY_FILE": keeping.key_file}
 
 
 def _audit_verify(arguments: argparse.Namespace) -> int:

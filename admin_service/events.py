@@ -51,6 +51,7 @@ AUDIT_LOG_EXPORTED: Final = _event(
 AUDIT_LOG_EXPORT_ENDED: Final = _event(
     "admin.audit_log.export_ended", "end_audit_export", Severity.INFO, "audit_export"
 )
+LIST_EXPORTED: Final = _event("admin.list.exported", "export_list", Severity.WARNING, "list")
 
 CATALOGUE: Final = (
     OPERATOR_CREATED,
@@ -70,6 +71,7 @@ CATALOGUE: Final = (
     AUDIT_LOG_VIEWED,
     AUDIT_LOG_EXPORTED,
     AUDIT_LOG_EXPORT_ENDED,
+    LIST_EXPORTED,
     MESSAGE_RETRIED,
     WORKFLOW_REQUESTED,
     *OWN_EVENTS,

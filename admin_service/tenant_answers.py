@@ -275,3 +275,11 @@ class TenantCounts(Answer):
     active: int
     suspended: int
     pending_invitations: int
+
+
+class TenantAttention(Answer):
+    """What of all tenants wants looking at; `low_balances` is None for a role that does not see billing."""
+
+    expiring_invitations: int
+    low_balances: int | None
+    partial_failures: int

@@ -108,6 +108,7 @@ class TenantListQuery:
     plan: str = ""
     created_from: str = ""
     created_to: str = ""
+    low_balance: str = ""
     sort: str = ""
     cursor: str = ""
     limit: int = 50
@@ -177,6 +178,7 @@ class TenantApi:
             "plan": query.plan,
             "createdFrom": query.created_from,
             "createdTo": query.created_to,
+            "lowBalance": query.low_balance,
             "sort": query.sort,
             "cursor": query.cursor,
         }
@@ -316,6 +318,7 @@ class TenantApi:
             ) as response:
                 return response.status, await _bounded(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            _log.warning("tenant_service_unanswered", cause=type(error).__name__, path=ask.path)
             raise _unavailable() from error
 
 

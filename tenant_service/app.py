@@ -7,12 +7,12 @@ sidecar and to the admin service.
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from service_kit.audit.alarm import AuditMetrics
 from service_kit.audit.export_places import ChainPlaces
@@ -20,6 +20,7 @@ from service_kit.audit.publishing import Shown
 from service_kit.audit.queries import AuditQueries
 from service_kit.audit.recorder import AuditRecorder
 from service_kit.clock import Clock
+from service_kit.db.metrics import DatabaseMetrics
 from service_kit.db.migrations import migrate
 from service_kit.db.process_lock import sole_process
 from service_kit.db.service_keys import ensure_service_key
@@ -33,15 +34,16 @@ from service_kit.jobs.opening import runner_of
 from service_kit.jobs.overview import JobOverview
 from service_kit.jobs.runner import JobRunner
 from service_kit.system.desk import SystemDesk
-from service_kit.telemetry.metrics import RequestMetrics
+from service_kit.telemetry.metrics import RequestMetrics, tell_build
 from service_kit.web.api import MOST_BODY_BYTES, Endpoint, mount
 from service_kit.web.guard import GuardMetrics, guard_middleware
 from service_kit.web.idempotency import IdempotencyStore
 from service_kit.web.jwks_source import JwksSource, open_jwks_source
 from service_kit.web.measuring import measuring_middleware
-from service_kit.web.ops import Readiness, ReadinessCheck, ops_app
+from service_kit.web.ops import Departure, Readiness, ReadinessCheck, ReadinessGauge, ops_app
 from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
+from tenant_service import attention
 from tenant_service.accounts import handlers as account_handlers
 from tenant_service.audit import handlers as audit_handlers
 from tenant_service.audit.repository import ActivityRepository
@@ -85,12 +87,15 @@ class Applications:
     ops: web.Application
     public: web.Application
     """For tenants' own hosts; it uses the database of `internal`, and must end before it."""
+    departure: Departure = field(default_factory=Departure)
+    """To be told when the process is about to stop."""
 
 
 def endpoints() -> tuple[Endpoint, ...]:
     """Every endpoint of the internal listener: routes, guards and OpenAPI are made from this table."""
     return (
         *tenant_handlers.endpoints(),
+        *attention.endpoints(),
         *inviting_handlers.endpoints(),
         *account_handlers.endpoints(),
         *flag_handlers.endpoints(),
@@ -112,6 +117,8 @@ def create_app(
 ) -> Applications:
     """The applications of one process. `public_keys` replaces the JWK set that the settings name."""
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    tell_build(registry, _NAMESPACE)
     keys, source = (public_keys, None) if public_keys is not None else _key_source(settings, clock)
     policy = VerifierPolicy(issuer=settings.internal_issuer, audience=AUDIENCE, delegate=DELEGATE)
     verifier = IdentityVerifier(policy, keys, MemoryReplayGuard(clock), clock)
@@ -132,10 +139,12 @@ def create_app(
     mount(internal, (*endpoints(), *runtime_endpoints()))
     shown = Shown()
     internal.cleanup_ctx.append(_resources(settings, clock, registry, (source, door.source), shown))
-    checks = [_database_check(internal), *([source.readiness] if source else []), *door.checks]
-    ops = ops_app(registry, checks)
+    departure = Departure()
+    keys_checks = [*([source.readiness] if source else []), *door.checks]
+    checks = [departure.check, _database_check(internal), *keys_checks]
+    ops = ops_app(registry, checks, ready=ReadinessGauge(registry, _NAMESPACE, checks))
     shown.mount(ops)
-    return Applications(internal, ops, public_app(internal, registry, clock))
+    return Applications(internal, ops, public_app(internal, registry, clock), departure)
 
 
 def _key_source(settings: TenantSettings, clock: Clock) -> tuple[PublicKeys, JwksSource]:
@@ -156,6 +165,7 @@ def _resources(
             stack.enter_context(sole_process(url))
             database = Database.open(url)
             stack.push_async_callback(database.close)
+            DatabaseMetrics(registry, _NAMESPACE).watch(database)
             await migrate(database, MIGRATIONS)
             for source in filter(None, sources):
                 stack.push_async_callback(source.close)

@@ -12,6 +12,7 @@ from service_kit.ids import IdFactory
 from service_kit.jobs.job import Job
 from service_kit.web.idempotency import IdempotencyStore
 from service_kit.web.paging import CursorCodec
+from tenant_service.attention import ATTENTION, AttentionReader
 from tenant_service.billing.credits import handlers as credit_handlers
 from tenant_service.billing.credits.expiring import CreditJobs
 from tenant_service.billing.credits.journal import Journal
@@ -27,6 +28,7 @@ from tenant_service.billing.packs import handlers as pack_handlers
 from tenant_service.billing.packs.repository import PackRepository
 from tenant_service.billing.packs.service import PackService
 from tenant_service.billing.runtime import handlers as runtime_handlers
+from tenant_service.half_accepted import HalfAcceptedRows
 from tenant_service.recording import Recorder
 from tenant_service.tables import Tables
 from tenant_service.tenants.repository import TenantRepository
@@ -46,7 +48,8 @@ class BillingParts:
 
     @property
     def tenants(self) -> TenantRepository:
-        return TenantRepository(self.tables.organizations, self.tables.slug_tombstones)
+        tables = self.tables
+        return TenantRepository(tables.organizations, tables.slug_tombstones, tables.billing.accounts)
 
     @property
     def credits(self) -> CreditRepository:
@@ -74,10 +77,13 @@ class BillingParts:
         return PackService(self.database, packs, self.recorder, self.keys, self.ids, self.clock)
 
     @property
+    def statements(self) -> Statements:
+        return Statements(self.tables.billing, self.tables.organizations)
+
+    @property
     def reader(self) -> BillingReader:
-        statements = Statements(self.tables.billing, self.tables.organizations)
         return BillingReader(
-            self.database, self.tenants, self.credits, statements, self.cursors, self.clock, self.caps
+            self.database, self.tenants, self.credits, self.statements, self.cursors, self.clock, self.caps
         )
 
     @property
@@ -95,6 +101,13 @@ def wire_billing(app: web.Application, parts: BillingParts) -> None:
     app[credit_handlers.GRANTS] = parts.grants
     app[credit_handlers.BILLING] = parts.reader
     app[runtime_handlers.RUNTIME] = parts.runtime
+    app[ATTENTION] = AttentionReader(
+        parts.database,
+        parts.tables.invitations,
+        parts.statements,
+        HalfAcceptedRows(parts.tables.invitations, parts.tables.people, parts.tables.audit),
+        parts.clock,
+    )
 
 
 def billing_jobs(parts: BillingParts, registry: CollectorRegistry, namespace: str) -> tuple[Job, ...]:

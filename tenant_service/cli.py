@@ -1,4 +1,4 @@
-"""The command line: `tenant-service run`, `migrate`, `audit verify` and `ledger verify`.
+"""The command line: `tenant-service run`, `migrate`, `backup`, `restore`, `audit verify`, `ledger verify`.
 
 Exit status 2 means that the settings are wrong, 1 that the service could not run, or that the audit log or
 the ledger of credits is broken.
@@ -10,11 +10,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
+from service_kit.audit.backing_up import Keeper
+from service_kit.audit.backup_command import add_backup_arguments, run_backup, run_restore
 from service_kit.audit.erase_command import WrongArgumentsError, add_erase_arguments, erase, refused
 from service_kit.audit.erasing import Basis
 from service_kit.audit.telling import add_audit_arguments, tell, verify, verify_offline
 from service_kit.clock import SystemClock
+from service_kit.db.backup import BackupError
 from service_kit.db.migrations import DatabaseNewerError, migrate
 from service_kit.db.process_lock import DatabaseInUseError, sole_process
 from service_kit.db.session import Database
@@ -31,7 +35,14 @@ from tenant_service.tables import Tables
 _PUBLIC_OPTIONS = {"keepalive_timeout": 75.0}
 """A connection that rests, or dribbles a further head, is closed after that many seconds."""
 
-_FAULTS = (DatabaseNewerError, DatabaseInUseError, PortInUseError, UnavailableError, KeyFileError)
+_FAULTS = (
+    BackupError,
+    DatabaseNewerError,
+    DatabaseInUseError,
+    PortInUseError,
+    UnavailableError,
+    KeyFileError,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,6 +71,7 @@ def _arguments() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     upgrade = commands.add_parser("migrate", help="bring the database to this version's schema")
     upgrade.set_defaults(command=_migrate)
+    add_backup_arguments(commands, backup=_backup, restore=_restore)
     audit = commands.add_parser("audit", help="prove the audit log")
     erasing = partial(add_erase_arguments, bases=(Basis.USER, Basis.ORGANIZATION), command=_audit_erase)
     add_audit_arguments(audit, erasing).set_defaults(command=_audit_verify)
@@ -76,10 +88,11 @@ def _run(settings: TenantSettings, _arguments: argparse.Namespace) -> int:
         sites = [
             Site("internal", settings.listen, apps.internal),
             Site("public", settings.public_listen, apps.public, _PUBLIC_OPTIONS, head_seconds=15.0),
-            Site("operations", settings.ops_listen, apps.ops),
+            Site("operations", settings.ops_listen, apps.ops, outlasts=True),
         ]
         async with serving(sites):
             await stop.wait()
+            apps.departure.has_begun = True
 
     run_service(serve)
     return 0
@@ -98,6 +111,25 @@ def _migrate(settings: TenantSettings, _arguments: argparse.Namespace) -> int:
     with sole_process(url):
         print(f"the database is at revision {asyncio.run(upgrade())}")
     return 0
+
+
+def _backup(settings: TenantSettings, arguments: argparse.Namespace) -> int:
+    return run_backup(*_kept(settings), SystemClock(), arguments)
+
+
+def _restore(settings: TenantSettings, arguments: argparse.Namespace) -> int:
+    return run_restore(*_kept(settings), SystemClock(), arguments)
+
+
+def _kept(settings: TenantSettings) -> tuple[Keeper, dict[str, Path]]:
+    """The database and its log, and the files beside them."""
+    keeping = settings.audit_keeping
+    keeper = Keeper(settings.database_url.get_secret_value(), Tables().audit, keeping, MIGRATIONS)
+    return keeper, {
+        "AUDIT_SIGNING_KEY_FILE": keeping.key_file,
+        "AUDIT_PREDICATE_KEY_FILE": settings.predicate_key,
+        "OUTBOX_KEY_FILE": settings.outbox_key,
+    }
 
 
 def _audit_verify(settings: TenantSettings, arguments: argparse.Namespace) -> int:

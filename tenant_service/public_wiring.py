@@ -17,7 +17,7 @@ from service_kit.web.forms import FormTokens
 from service_kit.web.measuring import measuring_middleware
 from service_kit.web.problems import problem_middleware
 from tenant_service.billing_wiring import BillingParts
-from tenant_service.half_accepted import HalfAccepted
+from tenant_service.half_accepted import HalfAccepted, HalfAcceptedRows
 from tenant_service.people.accepting import Accepting
 from tenant_service.people.accounts import AccountRepository
 from tenant_service.people.attempts import Attempts
@@ -104,9 +104,7 @@ def plane_jobs(parts: TenantParts, registry: CollectorRegistry) -> tuple[Job, ..
     tables = parts.tables
     half = HalfAccepted(
         parts.database,
-        tables.invitations,
-        tables.people,
-        tables.audit,
+        HalfAcceptedRows(tables.invitations, tables.people, tables.audit),
         parts.clock,
         HalfAccepted.gauge(registry, _NAMESPACE),
     )

@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
+from service_kit.audit.alarm import write_failures
 from service_kit.audit.events import AuditEntry
 from service_kit.db.session import WriteSession
 
@@ -19,12 +20,7 @@ class CountedRecorder:
 
     def __init__(self, recorder: Recorder, registry: CollectorRegistry, namespace: str) -> None:
         self._recorder = recorder
-        self._failures = Counter(
-            "audit_write_failures_total",
-            "Changes that were undone because their audit row could not be written.",
-            namespace=namespace,
-            registry=registry,
-        )
+        self._failures = write_failures(registry, namespace)
 
     async def record(self, session: WriteSession, entry: AuditEntry) -> tuple[str, ...]:
         try:

@@ -23,6 +23,7 @@ from tenant_service.billing.credits.totals import TenantTotals
 from tenant_service.flags import handlers as flag_handlers
 from tenant_service.flags.repository import FlagRepository
 from tenant_service.flags.service import FlagService
+from tenant_service.half_accepted import HalfAcceptedRows
 from tenant_service.invitations.repository import InvitationRepository
 from tenant_service.inviting import handlers as inviting_handlers
 from tenant_service.inviting.expiry import InvitationExpiry
@@ -61,7 +62,8 @@ class TenantParts:
 
     @property
     def tenants(self) -> TenantRepository:
-        return TenantRepository(self.tables.organizations, self.tables.slug_tombstones)
+        tables = self.tables
+        return TenantRepository(tables.organizations, tables.slug_tombstones, tables.billing.accounts)
 
     @property
     def invitations(self) -> InvitationRepository:
@@ -154,6 +156,8 @@ def _wire_changes(app: web.Application, parts: TenantParts) -> None:
         ids=parts.ids,
         hosts=parts.settings.hosts,
         cursors=parts.cursors,
+        half_accepted=HalfAcceptedRows(parts.tables.invitations, parts.tables.people, parts.tables.audit),
+        clock=parts.clock,
     )
 
 

@@ -6,7 +6,7 @@ It counts both services or says that it cannot: half a population is no populati
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from admin_service.audit.errors import AuditSourceUnavailableError
 from admin_service.audit.service import Reader
@@ -17,6 +17,8 @@ from service_kit.audit.export_counts import ActorCount, AuditCounts, EventCount
 from service_kit.audit.verifying import Stretch
 from service_kit.db.session import Database
 from service_kit.errors import UnavailableError
+
+_PRIVILEGED: Final = ("WARNING", "CRITICAL")
 
 
 class TenantCounts(Protocol):
@@ -36,6 +38,20 @@ class Evidence:
     events: Sequence[EventCount]
     actors: Sequence[ActorCount]
     verification: Verification | None = None
+
+    @property
+    def total(self) -> int:
+        return sum(one.count for one in self.events)
+
+    @property
+    def privileged(self) -> Sequence[EventCount]:
+        """What was recorded as WARNING or worse."""
+        return [one for one in self.events if one.severity in _PRIVILEGED]
+
+    @property
+    def refused(self) -> Sequence[EventCount]:
+        """What was denied, or failed: access too."""
+        return [one for one in self.events if one.outcome != "success"]
 
 
 class AuditEvidence:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 import admin_service.enrollment.models
 import admin_service.operators.models
 import admin_service.profile.models
+import admin_service.saved_views.models
 import admin_service.sessions.models  # noqa: F401 - the models add their tables to the set
 from admin_service.tables import METADATA
 

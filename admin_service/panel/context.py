@@ -6,23 +6,29 @@ It fetches nothing of a page's own, and it knows no SQL: services come in throug
 import asyncio
 import secrets
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from aiohttp import web
 
 from admin_service.audit.evidence import Evidence
-from admin_service.audit.models import Activity, AuditDetail, AuditPage
+from admin_service.audit.export import Export, ExportAsked
+from admin_service.audit.models import Activity, AuditDetail, AuditPage, KnownEvent
 from admin_service.audit.service import Reader
 from admin_service.caller import Caller, Origin
 from admin_service.enrollment.models import Claimant, Enrolled
+from admin_service.jumping.finding import JumpSearch
 from admin_service.operators.models import IssuedEnrollment, NewOperator, Operator, OperatorFilter
 from admin_service.oversight.service import OperatorOverview
 from admin_service.panel.assets import Assets
 from admin_service.panel.forms import FormTokens
-from admin_service.panel.layout import THEMES, Frame, SignedInOperator, Theme, page_headers
+from admin_service.panel.layout import THEMES, Frame, SignedInOperator, Theme, known_zone, page_headers
+from admin_service.panel.live import LiveReadings
 from admin_service.panel.rendering import Renderer, View
+from admin_service.profile.models import PreferenceChange, Preferences, Profile
+from admin_service.saved_views.models import ListName, SavedView
 from admin_service.sessions.models import ListedSession
 from admin_service.support_search import FoundPeople, PersonQuery, SearchBudget
 from admin_service.system.answers import Queue, Workflow
@@ -158,6 +164,8 @@ class AuditLog(Protocol):
 
     async def activity(self, reader: Reader, *, days: int = 14) -> Activity: ...
 
+    async def catalogue(self, reader: Reader) -> Sequence[KnownEvent]: ...
+
 
 class Tenants(Protocol):
     """The tenant service, asked in the operator's name."""
@@ -203,6 +211,42 @@ class People(Protocol):
 
     async def budget(self, behalf: OnBehalf) -> SearchBudget: ...
 
+    async def check(self, behalf: OnBehalf, event_id: str, params: Mapping[str, Any]) -> bool: ...
+
+
+class AuditExports(Protocol):
+    """Exports of the audit log, each recorded before its first byte."""
+
+    def open(
+        self, caller: Caller, reader: Reader, asked: ExportAsked
+    ) -> AbstractAsyncContextManager[Export]: ...
+
+
+class ListExports(Protocol):
+    """Records that a list leaves as a file, and lets only a few do so at once."""
+
+    def open(
+        self, caller: Caller, name: str, details: Mapping[str, Any], personal: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[None]: ...
+
+
+class SavedViews(Protocol):
+    """The lists that an operator keeps under a name."""
+
+    async def of(self, identity: InternalIdentity, name: ListName) -> Sequence[SavedView]: ...
+
+    async def save(self, caller: Caller, where: ListName, name: str, query: str) -> None: ...
+
+    async def remove(self, caller: Caller, view_id: str) -> None: ...
+
+
+class Profiles(Protocol):
+    """The operator who asks, with how they like the panel."""
+
+    async def of(self, identity: InternalIdentity) -> Profile: ...
+
+    async def prefer(self, caller: Caller, change: PreferenceChange) -> Preferences: ...
+
 
 @dataclass(frozen=True, slots=True)
 class PanelServices:
@@ -221,10 +265,16 @@ class PanelServices:
     enrollment: Enrollment
     audit: AuditLog
     evidence: EvidenceCounts
+    audit_exports: AuditExports
     tenants: Tenants
     support: People
+    exports: ListExports
+    saved_views: SavedViews
     billing: TenantBilling
     system: System
+    profiles: Profiles
+    live: LiveReadings[Any]
+    jumps: JumpSearch
     renderer: Renderer
     assets: Assets
     form_key: bytes = field(repr=False)
@@ -277,9 +327,17 @@ def reader_of(call: Call) -> Reader:
 
 async def operator_frame(services: PanelServices, call: Call) -> Frame:
     """The frame of a page for an operator, with the header as their own row says it."""
-    row = await services.operators.me(call.actor)
+    profile = await services.profiles.of(call.actor)
+    row, likes = profile.operator, profile.preferences
     operator = SignedInOperator(row.name, row.email, row.role.value, row.last_active_at)
-    return frame_for(services, call.request, call.actor, operator)
+    frame = frame_for(services, call.request, call.actor, operator)
+    return replace(
+        frame,
+        theme=_theme(call.request, likes.theme.value),
+        zone=known_zone(likes.time_zone),
+        density=likes.density.value,
+        shortcuts=likes.shortcuts,
+    )
 
 
 def identity_frame(services: PanelServices, request: web.Request, actor: InternalIdentity) -> Frame:
@@ -329,6 +387,8 @@ def see_other(path: str) -> web.Response:
     return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
 
 
-def _theme(request: web.Request) -> Theme:
-    chosen = request.cookies.get(THEME_COOKIE, "")
+def _theme(request: web.Request, liked: str = "system") -> Theme:
+    """What this browser was told, else what the operator prefers."""
+    told = request.cookies.get(THEME_COOKIE, "")
+    chosen = told if told in THEMES else liked
     return next((theme for theme in THEMES if theme == chosen), "system")

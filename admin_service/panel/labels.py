@@ -71,10 +71,12 @@ EVENT_LABELS: Mapping[str, str] = {
     "admin.audit_log.viewed": "Audit log read",
     "admin.audit_log.exported": "Audit log exported",
     "admin.audit_log.export_ended": "Audit export ended",
+    "admin.list.exported": "List exported",
     "admin.break_glass.used": "Break-glass used",
     "audit.checkpoint.witnessed": "Checkpoint witnessed",
     "audit.chain.broken": "Audit chain broken",
     "audit.personal_data.erased": "Personal data erased",
+    "audit.database.restored": "Database restored from a backup",
     "system.message.retried": "Message tried again",
     "system.workflow.requested": "Workflow run by hand",
 }

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from admin_service.panel.navigation import VisibleItem, visible_items
 from admin_service.panel.views.parts import Link, Tone
@@ -16,6 +17,7 @@ SIGN_OUT_URL = "/cdn-cgi/access/logout"
 THEME_URL = "/manage/theme"
 Theme = Literal["system", "light", "dark"]
 THEMES: tuple[Theme, ...] = ("system", "light", "dark")
+Density = Literal["comfortable", "compact"]
 
 # What may stand between the quotes of 'nonce-…': base64 of at least 128 bits. A quote or a
 # semicolon here would let a caller write its own policy.
@@ -86,10 +88,19 @@ class Frame:
     zone: tzinfo = UTC
     toasts: tuple[Toast, ...] = ()
     shortcuts: bool = True
+    density: Density = "comfortable"
 
     def navigation(self, section: str) -> tuple[VisibleItem, ...]:
         """What this operator sees; nothing for a person who is not one."""
         return visible_items(self.permissions, section) if self.operator else ()
+
+
+def known_zone(name: str) -> tzinfo:
+    """A zone that this machine does not know any more is shown in UTC, and no page fails for it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
 
 
 def document_title(parts: tuple[str, ...]) -> str:

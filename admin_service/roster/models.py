@@ -35,18 +35,21 @@ class Roster:
 
     version: int
     entries: Mapping[str, Entry]
+    changed_at: float = 0.0
+    """When the row that changed last was written (Unix), by the clock of the service that wrote it."""
 
     def snapshot_line(self) -> bytes:
         operators = [entry.as_dict() for entry in self.entries.values()]
         return _line({"type": "snapshot", "version": self.version, "operators": operators})
 
     def change_line(self, before: "Roster") -> bytes:
-        """What a reader of `before` must apply to hold this roster."""
+        """What a reader of `before` must apply to hold this roster; `changedAt` is for its metrics only."""
         upserts = [
             entry.as_dict() for entry in self.entries.values() if before.entries.get(entry.id) != entry
         ]
         removed = [entry_id for entry_id in before.entries if entry_id not in self.entries]
-        return _line({"type": "change", "version": self.version, "upserts": upserts, "removed": removed})
+        change = {"version": self.version, "changedAt": self.changed_at}
+        return _line({"type": "change", **change, "upserts": upserts, "removed": removed})
 
 
 def heartbeat_line(version: int) -> bytes:

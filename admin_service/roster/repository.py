@@ -32,4 +32,5 @@ class RosterRepository:
             )
             for row in rows
         }
-        return Roster(version, entries)
+        changed_at = await session.scalar(select(_T.updated_at).order_by(_T.updated_at.desc()).limit(1))
+        return Roster(version, entries, changed_at.timestamp() if changed_at is not None else 0.0)

@@ -41,7 +41,11 @@ class CreatedInvitation(ApiModel):
 
 
 class InvitationRow(ApiModel):
-    """One invitation by its public id, which opens nothing; a pending one may be past its `expiresAt`."""
+    """One invitation by its public id, which opens nothing; a pending one may be past its `expiresAt`.
+
+    `halfAcceptedBy` is the account that an acceptance left without a membership, while the link still
+    lives (R-112).
+    """
 
     id: str
     email: str
@@ -53,9 +57,10 @@ class InvitationRow(ApiModel):
     expires_at: datetime
     last_sent_at: datetime | None
     accepted_at: datetime | None
+    half_accepted_by: str | None
 
     @classmethod
-    def of(cls, invitation: Invitation) -> Self:
+    def of(cls, invitation: Invitation, half_accepted_by: str | None = None) -> Self:
         return cls(
             id=invitation.id,
             email=invitation.email,
@@ -67,6 +72,7 @@ class InvitationRow(ApiModel):
             expires_at=invitation.expires_at,
             last_sent_at=invitation.last_sent_at,
             accepted_at=invitation.accepted_at,
+            half_accepted_by=half_accepted_by,
         )
 
 

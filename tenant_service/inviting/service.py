@@ -7,6 +7,7 @@ invitation, and leaves after the commit (R-105).
 from dataclasses import dataclass, replace
 
 from service_kit.audit.events import EventType
+from service_kit.clock import Clock
 from service_kit.db.session import Database
 from service_kit.ids import IdFactory, is_id
 from service_kit.jobs.outbox import Outbox
@@ -15,6 +16,7 @@ from service_kit.web.pages import PageModel, cut, read_cursor
 from service_kit.web.paging import CursorCodec
 from tenant_service import events
 from tenant_service.asking import Asker
+from tenant_service.half_accepted import HalfAcceptedRows
 from tenant_service.hosts import TenantHosts
 from tenant_service.invitations.code import InvitationCode
 from tenant_service.invitations.mail import Invited, invitation_message, withdraw_letter
@@ -47,6 +49,8 @@ class InvitingService:
     ids: IdFactory
     hosts: TenantHosts
     cursors: CursorCodec
+    half_accepted: HalfAcceptedRows
+    clock: Clock
 
     async def page(self, reference: str, query: PagingQuery) -> InvitationPage:
         """Invitations, newest first, by their public ids.
@@ -58,6 +62,7 @@ class InvitingService:
             bound = {"list": "invitations", "tenant": tenant.id}
             position = read_cursor(self.cursors, query.cursor, bound)
             rows = await self.invitations.page(session, tenant.id, position=position, limit=query.limit + 1)
+            left = await self.half_accepted.accounts(session, [row.id for row in rows], self.clock.now())
         page = cut(
             rows,
             limit=query.limit,
@@ -65,7 +70,8 @@ class InvitingService:
             key=lambda invitation: (invitation.created_at, invitation.id),
             encode=lambda place: self.cursors.encode(place, bound),
         )
-        return InvitationPage(data=[InvitationRow.of(each) for each in page.rows], page=PageModel.of(page))
+        data = [InvitationRow.of(each, left.get(each.id)) for each in page.rows]
+        return InvitationPage(data=data, page=PageModel.of(page))
 
     async def create(
         self, asker: Asker, reference: str, wish: NewInvitation, *, once: Once | None = None

@@ -58,7 +58,8 @@ def gate_middleware() -> Middleware:
         plane.limit.take(ip)
         visitor = await _visitor(request, plane, ip)
         if visitor is None:
-            return web.Response(status=404, text="Not Found", headers={"Cache-Control": "no-store"})
+            headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+            return web.Response(status=404, text="Not Found", headers=headers)
         request[VISITOR] = visitor
         if visitor.tenant.status is TenantStatus.SUSPENDED and not _waits(request.path):
             raise TenantIsSuspendedError

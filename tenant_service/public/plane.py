@@ -48,6 +48,8 @@ class DoorMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.sign_ins = _counter(registry, "sign_ins_total", "Sign-ins by outcome.")
         self.accepts = _counter(registry, "invitation_accepts_total", "Accepted invitations by outcome.")
+        for doors in (self.sign_ins, self.accepts):
+            doors.labels("success")  # a counter that was never moved shows 0, not nothing
 
 
 def _counter(registry: CollectorRegistry, name: str, text: str) -> Counter:

@@ -7,7 +7,7 @@ its way leaves a row for what nobody saw; no answer is ever without its row. It 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from service_kit.audit.failing import AuditWriteFailedError
 from service_kit.clock import Clock
@@ -39,6 +39,7 @@ from tenant_service.support.schemas import (
 from tenant_service.support.transactions import reading_all_tenants
 
 _FIRST_PAGE = 1
+_LEFT = (0, 5, 15, 30, 45, BUDGET.most)
 _TOLD_ONCE = Limit(1, BUDGET.window)
 
 
@@ -55,6 +56,13 @@ class SearchMetrics:
         )
         for outcome in ("executed", "rate_limited", "refused", "audit_failed"):
             self.searches.labels(outcome)  # a counter that was never moved shows 0, not nothing
+        self.left = Histogram(
+            "support_search_budget_left",
+            "What a search left of its operator's budget of the hour.",
+            namespace=namespace,
+            registry=registry,
+            buckets=_LEFT,
+        )
 
     def failed(self, error: ProblemError) -> None:
         match error:
@@ -133,6 +141,7 @@ class SupportSearch:
             if not standing.granted and await self._is_first_denial(session, partition):
                 await self.log.rate_limited(session, asker)
         budget = Budget.of(standing, self.clock)
+        self.metrics.left.observe(budget.remaining)
         if not standing.granted:
             raise BudgetSpentError(budget)
         return budget

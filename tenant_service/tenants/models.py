@@ -79,6 +79,7 @@ class TenantFilter:
     plan: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    low_balance: bool = False
 
 
 @dataclass(frozen=True, slots=True)

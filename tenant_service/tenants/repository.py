@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     RowMapping,
+    Select,
     Table,
     Text,
     bindparam,
@@ -32,9 +33,11 @@ _FIELDS: Final = tuple(field.name for field in fields(Organization))
 class TenantRepository:
     """Organizations and the tombstones of their slugs."""
 
-    def __init__(self, organizations: Table, tombstones: Table) -> None:
+    def __init__(self, organizations: Table, tombstones: Table, accounts: Table) -> None:
+        """`accounts` are those of billing; only the list's filter by balance reads them."""
         self._organizations = organizations
         self._tombstones = tombstones
+        self._accounts = accounts
 
     async def add(self, session: WriteSession, organization: Organization) -> bool:
         """Insert a tenant; False when a living one has its slug.
@@ -152,7 +155,14 @@ class TenantRepository:
             conditions.append(columns.created_at >= wanted.created_from)
         if wanted.created_to is not None:
             conditions.append(columns.created_at < wanted.created_to)
+        if wanted.low_balance:
+            conditions += [columns.status != TenantStatus.DELETED.value, columns.id.in_(self._running_out())]
         return conditions
+
+    def _running_out(self) -> Select[Any]:
+        accounts = self._accounts.c
+        is_low = accounts.replies_remaining < accounts.low_balance_threshold
+        return select(accounts.organization_id).where(is_low)
 
     def _matches(self, q: str) -> ColumnElement[bool]:
         columns = self._organizations.c

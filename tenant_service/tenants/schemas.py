@@ -156,13 +156,17 @@ class TenantSort(StrEnum):
 
 
 class TenantQuery(QueryModel):
-    """`q` finds a part of the name, of the slug or of the tenant's address, whatever the case."""
+    """`q` finds a part of the name, of the slug or of the tenant's address, whatever the case.
+
+    `lowBalance` leaves the living tenants whose balance is below their threshold.
+    """
 
     q: SearchText = ""
     status: TenantStatus | None = None
     plan: PlanName | None = None
     created_from: UtcMoment | None = None
     created_to: UtcMoment | None = None
+    low_balance: bool = False
     sort: TenantSort = TenantSort.NEWEST
     limit: int = Field(default=50, ge=1, le=100)
     cursor: str | None = Field(default=None, max_length=512)

@@ -243,7 +243,9 @@ def _owner(person: Person | None) -> Owner | None:
 
 
 def _filter(query: TenantQuery) -> TenantFilter:
-    return TenantFilter(query.q, query.status, query.plan, query.created_from, query.created_to)
+    return TenantFilter(
+        query.q, query.status, query.plan, query.created_from, query.created_to, query.low_balance
+    )
 
 
 def _cut(

@@ -48,6 +48,8 @@ class PreviewHandler(BaseHTTPRequestHandler):
             asset = self.assets.find(path.removeprefix(URL_PREFIX))
             if asset is not None:
                 return self.answer(200, asset.body, {"Content-Type": asset.content_type})
+        if path == "/manage/live":
+            return self.answer(204, b"", {})  # what tells a browser to ask no more
         # the drawer of the audit log follows a real link
         name = "/light/audit-detail" if path.startswith("/manage/audit/") else path
         theme, _, page_name = name.removeprefix("/").partition("/")

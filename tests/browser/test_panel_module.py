@@ -1,12 +1,14 @@
 """What the panel's module adds, in a real Chromium under the panel's own policy."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from admin_service.panel.views.dashboard import DashboardView
 from tests.browser.preview import CHROMIUM, every_page, serving
 
 pytestmark = [
@@ -84,19 +86,119 @@ def test_slash_opens_the_filters_of_the_audit_log(tab: Page, origin: str) -> Non
     expect(tab.locator("#actorEmail")).to_be_focused()
 
 
-def test_shortcuts_can_be_turned_off_and_stay_off(tab: Page, origin: str) -> None:
-    """WCAG 2.1.4: the switch holds for this page and the next."""
+def test_shortcuts_are_off_where_the_operator_wants_none(tab: Page, origin: str) -> None:
+    """WCAG 2.1.4: with the preference off no key does anything, and the list says where to change it."""
+    tab.route("**/light/tenants", without_shortcuts)
+    tab.goto(f"{origin}/light/tenants")
+    for key in ("g", "d", "?", "n", "j", "/"):
+        tab.keyboard.press(key)
+
+    expect(tab).to_have_url(re.compile("/light/tenants$"))
+    expect(tab.locator("#shortcuts")).to_be_hidden()
+    expect(tab.locator("#q")).not_to_be_focused()
+    expect(tab.locator('#shortcuts a[href="/manage/me"]')).to_have_count(1)
+
+
+def without_shortcuts(route: Route) -> None:
+    """The page as an operator gets it who has turned shortcuts off."""
+    answer = route.fetch()
+    body = answer.text().replace('data-shortcuts="on"', 'data-shortcuts="off"')
+    route.fulfill(response=answer, body=body)
+
+
+def test_j_and_k_walk_through_the_rows(tab: Page, origin: str) -> None:
+    """Down, down, up; Enter follows the link of the row that has the focus."""
+    tab.goto(f"{origin}/light/tenants")
+    links = tab.locator("tbody .row-link")
+    for key, row in (("j", 0), ("j", 1), ("k", 0), ("k", 0)):
+        tab.keyboard.press(key)
+        expect(links.nth(row)).to_be_focused()
+    address = links.first.get_attribute("href")
+    tab.keyboard.press("Enter")
+
+    expect(tab).to_have_url(f"{origin}{address}")
+
+
+def test_n_makes_a_new_one_and_e_edits(tab: Page, origin: str) -> None:
+    """`n` on a list and `e` on a tenant do what the buttons in the head do."""
+    tab.goto(f"{origin}/light/tenants")
+    tab.keyboard.press("n")
+    expect(tab).to_have_url(re.compile("/manage/tenants/new$"))
+    tab.goto(f"{origin}/light/tenant-actions")
+    tab.keyboard.press("e")
+
+    expect(tab).to_have_url(re.compile("/manage/tenants/org_.*/edit$"))
+
+
+def test_escape_leaves_the_search(tab: Page, origin: str) -> None:
+    """After Escape, letters are shortcuts again."""
+    tab.goto(f"{origin}/light/tenants")
+    tab.keyboard.press("/")
+    expect(tab.locator("#q")).to_be_focused()
+    tab.keyboard.press("Escape")
+
+    expect(tab.locator("#q")).not_to_be_focused()
+
+
+def test_a_list_is_filtered_while_one_types(tab: Page, origin: str) -> None:
+    """The rows and the address follow the search without a page load; the field keeps the focus."""
+    empty = tab.request.get(f"{origin}/light/tenants-no-match").text()
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.route("**/manage/tenants?**", lambda route: answer(route, empty))
+    tab.goto(f"{origin}/light/tenants")
+    tab.evaluate("window.still = true")
+    tab.locator("#q").press_sequentially("zz")
+    expect(tab.locator("main .empty h2")).to_contain_text("No tenants match")
+
+    expect(tab.locator("main table")).to_have_count(0)
+    expect(tab).to_have_url(re.compile(r"/manage/tenants\?.*q=zz"))
+    expect(tab.locator("#q")).to_be_focused()
+    assert tab.evaluate("window.still") is True
+    assert [address for address in asked if "?" in address][-1].endswith("/manage/tenants?q=zz")
+
+
+def answer(route: Route, body: str) -> None:
+    route.fulfill(body=body, content_type="text/html; charset=utf-8")
+
+
+def test_a_step_is_asked_in_a_dialog(tab: Page, origin: str) -> None:
+    """Rule 1: the confirm page opens above the tenant, Cancel has the focus and gives it back to the link."""
+    step = tab.request.get(f"{origin}/light/tenant-suspend").text()
+    tab.route("**/suspend", lambda route: answer(route, step))
+    tab.goto(f"{origin}/light/tenant-actions")
+    link = tab.get_by_role("link", name="Suspend", exact=True)
+    link.click()
+    dialog = tab.locator("dialog.ask")
+    expect(dialog.locator("form[method=post] #reason")).to_be_visible()
+    expect(dialog.get_by_role("link", name="Cancel")).to_be_focused()
+    expect(tab.get_by_role("dialog", name=re.compile("Suspend.*: "))).to_be_visible()
+    dialog.get_by_role("link", name="Cancel").click()
+
+    expect(dialog).to_have_count(0)
+    expect(link).to_be_focused()
+    expect(tab).to_have_url(re.compile("/light/tenant-actions$"))
+
+
+def test_tiles_follow_the_server(tab: Page, origin: str) -> None:
+    """A server-sent event exchanges the texts of the elements that it names, and nothing outside its box."""
+    event = json.dumps({"h1": "no", "tenants-title": "no", "main": "no", **live_texts()})
+    tab.route(
+        "**/manage/live",
+        lambda route: route.fulfill(body=f"data: {event}\n\n", content_type="text/event-stream"),
+    )
     tab.goto(f"{origin}/light/dashboard")
-    tab.keyboard.press("?")
-    tab.click("[data-shortcuts-switch]")
-    tab.click("#shortcuts >> text=Close")
-    for address in ("dashboard", "tenants"):
-        tab.goto(f"{origin}/light/{address}")
-        tab.keyboard.press("g")
-        tab.keyboard.press("t")
-        tab.keyboard.press("?")
-        expect(tab).to_have_url(re.compile(f"/light/{address}$"))
-        expect(tab.locator("#shortcuts")).to_be_hidden()
+    for name, text in live_texts().items():
+        expect(tab.locator(f"#{name}")).to_have_text(text)
+
+    expect(tab.locator("h1")).to_have_text("Dashboard")
+
+
+def live_texts() -> dict[str, str]:
+    """Another text for each tile of the sample dashboard."""
+    view = every_page()["dashboard"].view
+    assert isinstance(view, DashboardView)
+    return {tile.id: f"<b>{number}</b>" for number, tile in enumerate(view.tiles)}
 
 
 def test_an_event_opens_beside_the_list(tab: Page, origin: str) -> None:

@@ -29,6 +29,7 @@ NO_BILLING: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """What a tenant service without packs and grants answers."""
+ATTENTION = "/internal/v1/tenant-attention"
 SINCE = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
@@ -49,6 +50,11 @@ class Steering:
     refuses: ProblemError | None = None
     cursor_fits: bool = True
     loses_answers: bool = False
+    queues: Sequence[Mapping[str, Any]] | None = None
+    """Without any given, the tenant service does not tell its queues."""
+    attention: Mapping[str, int | None] = field(
+        default_factory=lambda: {"expiringInvitations": 0, "lowBalances": 0, "partialFailures": 0}
+    )
 
 
 @dataclass
@@ -62,6 +68,8 @@ class Memory:
     delegations: list[str] = field(default_factory=list)
     filters: list[AuditFilter] = field(default_factory=list)
     queries: list[TenantListQuery] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    """What was asked by path."""
 
 
 class FakeTenantApi(TenantApi):
@@ -84,8 +92,12 @@ class FakeTenantApi(TenantApi):
         method: str = "",
         version: int | None = None,
     ) -> A:
-        if path in NO_BILLING and not self.steer.away:
-            return kind.model_validate(NO_BILLING[path])
+        self.memory.paths.append(path)
+        answers: dict[str, Mapping[str, Any]] = {**NO_BILLING, ATTENTION: self.steer.attention}
+        if self.steer.queues is not None:
+            answers["/internal/v1/system/queues"] = {"data": self.steer.queues}
+        if path in answers and not self.steer.away:
+            return kind.model_validate(answers[path])
         return await super().at(kind, path, behalf, body, key, query=query, method=method, version=version)
 
     def add(

@@ -89,6 +89,7 @@ ADMIN: Final[Mapping[str, Send]] = {
         "/manage/tenants/new", name="N", slug="new-one", primaryAdminEmail="n@example.com"
     ),
     "POST /manage/users": lambda it: it.page("/manage/users", text="max@example.com"),
+    "POST /manage/audit/{id}": lambda it: it.page("/manage/audit/{search}", text="max@example.com"),
     "POST /manage/operators/new": lambda it: it.page(
         "/manage/operators/new", name="X", email="x@example.com", role="support"
     ),
@@ -116,7 +117,14 @@ ADMIN: Final[Mapping[str, Send]] = {
     "GET /api/admin/audit-logs/export": lambda it: it.admin(
         "GET", "/api/admin/audit-logs/export?format=ndjson"
     ),
+    "GET /manage/audit/evidence/pack": lambda it: it.admin("GET", "/manage/audit/evidence/pack"),
     "GET /manage/audit": lambda it: it.admin("GET", "/manage/audit"),
+    "GET /manage/tenants": lambda it: it.admin("GET", "/manage/tenants?format=csv"),
+    "GET /manage/operators": lambda it: it.admin("GET", "/manage/operators?format=csv"),
+    "GET /manage/billing": lambda it: it.admin("GET", "/manage/billing?format=csv"),
+    "GET /manage/tenants/{id}/billing": lambda it: it.admin(
+        "GET", "/manage/tenants/{live}/billing?format=csv"
+    ),
 }
 
 TENANT: Final[Mapping[str, Send]] = {
@@ -238,7 +246,10 @@ PUBLIC: Final[Mapping[str, Send]] = {
 _LEDGER: Final = "the ledger is the record of what the runtime uses (data-model 2.6)"
 UNRECORDED: Final[Mapping[str, str]] = {
     "PATCH /api/admin/me/preferences": "how an operator likes their own screen",
+    "POST /manage/me/preferences": "how an operator likes their own screen",
     "POST /manage/theme": "a cookie",
+    "POST /manage/views": "how an operator likes their own lists",
+    "POST /manage/views/{id}/delete": "how an operator likes their own lists",
     "POST /internal/v1/operators/activity": "when somebody was last seen is no action of theirs",
     "POST /internal/v1/tenants/{id}/credits/consume": _LEDGER,
     "POST /internal/v1/tenants/{id}/credits/reserve": _LEDGER,

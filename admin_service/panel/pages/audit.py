@@ -1,4 +1,4 @@
-"""The audit log (P-16, R-030…R-033) and one event of it (P-17).
+"""The audit log (P-16, R-030…R-033), and how one event of it is shown (P-17).
 
 It hides no row and shows none that it was not given: the reader's role decides in each service's SQL.
 """
@@ -18,7 +18,10 @@ from admin_service.panel.pages.audit_filters import (
     read_audit_request,
 )
 from admin_service.panel.pages.audit_rows import shown_row
+from admin_service.panel.pages.list_tools import canonical, list_tools, looks_of
+from admin_service.panel.pages.listings import AUDIT
 from admin_service.panel.views.audit import AUDIT_PATH, AuditDetailView, AuditListView
+from admin_service.panel.views.audit_check import PredicateCheckView
 from admin_service.panel.views.parts import Pager, page_url
 from service_kit.errors import BadRequestError
 from service_kit.identity.model import Permission
@@ -30,9 +33,14 @@ ROWS: Final = 100
 
 async def list_audit(services: PanelServices, call: Call) -> web.Response:
     """The newest hundred, or the page that the URL names; what is missing is said, never guessed."""
+    if (chosen := canonical(call, AUDIT)) is not None:
+        return chosen
     asked = read_audit_request(call.request.query, services.clock.now())
-    frame, (asked, found) = await both(operator_frame(services, call), _found(services, call, asked))
-    return page(services, frame, _view(call, asked, found))
+    frame, ((asked, found), tools) = await both(
+        operator_frame(services, call),
+        both(_found(services, call, asked), list_tools(services, call, AUDIT)),
+    )
+    return page(services, frame, replace(_view(call, asked, found), tools=tools))
 
 
 async def _found(services: PanelServices, call: Call, asked: AuditRequest) -> tuple[AuditRequest, AuditPage]:
@@ -66,10 +74,11 @@ def _view(call: Call, asked: AuditRequest, found: AuditPage) -> AuditListView:
         events=_words({row.event for row in rows}, {event.name for event in known}),
         actions=_words({row.action for row in rows}, {event.action for event in known}),
         resource_types=_words({row.resource_type for row in rows}, {event.resource_type for event in known}),
-        pager=_pager(asked, found),
+        pager=_pager(call, asked, found),
         missing_sources=tuple(source.value for source in found.missing),
         admin_events_hidden=not may_see_all,
         invalid_filters=asked.complaint,
+        as_of=asked.as_of,
         exported=export_parameters(asked) if call.actor.may(Permission.EXPORT_AUDIT) else None,
     )
 
@@ -78,8 +87,10 @@ def _words(*found: set[str] | set[str | None]) -> tuple[str, ...]:
     return tuple(sorted({word for words in found for word in words if word}))
 
 
-def _pager(asked: AuditRequest, found: AuditPage) -> Pager:
-    kept = {**asked.filters.chosen, "range": asked.filters.range, AS_OF: str(int(asked.as_of.timestamp()))}
+def _pager(call: Call, asked: AuditRequest, found: AuditPage) -> Pager:
+    as_of = str(int(asked.as_of.timestamp()))
+    looks = looks_of(call, AUDIT)
+    kept = {**asked.filters.chosen, "range": asked.filters.range, AS_OF: as_of, **looks}
 
     def link(cursor: str | None) -> str | None:
         return page_url(AUDIT_PATH, {**kept, "cursor": cursor}) if cursor else None
@@ -87,15 +98,8 @@ def _pager(asked: AuditRequest, found: AuditPage) -> Pager:
     return Pager(newer=link(found.page.prev_cursor), older=link(found.page.next_cursor))
 
 
-async def show_event(services: PanelServices, call: Call) -> web.Response:
-    """One event with its twin. Raises AuditEventNotFoundError, also for a row that the role hides."""
-    frame, found = await both(
-        operator_frame(services, call), services.audit.by_id(reader_of(call), call.path("id"))
-    )
-    return page(services, frame, _detail_view(found))
-
-
-def _detail_view(found: AuditDetail) -> AuditDetailView:
+def detail_view(found: AuditDetail, check: PredicateCheckView | None) -> AuditDetailView:
+    """One event, its twin, its place, and the question that may be asked of it."""
     row, twin, place = found.row, found.twin, found.place
     return AuditDetailView(
         row=shown_row(row),
@@ -118,4 +122,5 @@ def _detail_view(found: AuditDetail) -> AuditDetailView:
         ticket_ref=row.ticket_ref or None,
         ip=row.ip or None,
         user_agent=row.user_agent or None,
+        check=check,
     )

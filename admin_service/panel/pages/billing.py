@@ -5,19 +5,23 @@ It reads only; what changes credits stands in `grants` and `grant_steps`.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page
+from admin_service.panel.pages.list_files import CSV, FORMAT, ListFile, one_chunk, send_list, wants_file
+from admin_service.panel.pages.undoing import undo
 from admin_service.panel.views.billing import (
     BalanceTiles,
     GrantRow,
     LedgerLine,
     TenantBillingView,
     TenantLine,
+    TimeLeft,
 )
-from admin_service.panel.views.parts import Link, Notice, Pager, page_url, path_segment
+from admin_service.panel.views.parts import Notice, Pager, page_url, path_segment
 from admin_service.tenant_answers import TenantDetail
 from admin_service.tenant_api import OnBehalf
 from admin_service.tenant_billing import Grant, LedgerPage, LedgerRow, TenantCredits
@@ -27,6 +31,21 @@ from service_kit.web.api import Call
 
 DONE: Final = "done"
 GRANT: Final = "grant"
+_HEAD: Final = (
+    "id",
+    "replies",
+    "remaining",
+    "state",
+    "category",
+    "source",
+    "priority",
+    "expires_at",
+    "reason",
+    "ticket_ref",
+    "granted_by",
+    "created_at",
+    "void_reason",
+)
 _MESSAGES: Final[Mapping[str, Notice]] = {
     "granted": Notice("success", "The replies were granted", "The tenant can use them at once."),
     "granted-suspended": Notice(
@@ -46,9 +65,16 @@ _SUSPENDED: Final = Notice(
 _DELETED: Final = Notice("warning", "The tenant is deleted", "Its credits cannot be changed.")
 
 
-async def show_tenant_billing(services: PanelServices, call: Call) -> web.Response:
-    """P-08, by id or slug. Raises NotFoundError, UnavailableError."""
+async def show_tenant_billing(services: PanelServices, call: Call) -> web.StreamResponse:
+    """P-08, by id or slug; as a file its grants (the ledger has its own).
+
+    Raises NotFoundError, UnavailableError.
+    """
     behalf = behalf_of(call)
+    if wants_file(call):
+        account = await services.billing.credits(behalf, call.path("id"))
+        file = ListFile("grants", _HEAD, _cells, one_chunk(account.grants), about=account.organization_id)
+        return await send_list(services, call, file)
     frame, ((tenant, account), (ledger, kind, notice)) = await both(
         operator_frame(services, call),
         both(tenant_and_credits(services, behalf, call.path("id")), _ledger(services, behalf, call)),
@@ -57,16 +83,36 @@ async def show_tenant_billing(services: PanelServices, call: Call) -> web.Respon
     view = TenantBillingView(
         tenant=tenant_line(tenant),
         balance=balance_tiles(account),
-        grants=tuple(grant_row(tenant.id, grant) for grant in account.grants),
+        grants=tuple(grant_row(tenant.id, grant, services.clock.now()) for grant in account.grants),
         ledger=tuple(map(_line, ledger.data)),
         kind=kind,
         csv_href=_csv_href(tenant.id, kind),
+        grants_csv_href=page_url(tenant_line(tenant).billing_href, {FORMAT: CSV}),
         pager=_pager(tenant, kind, ledger),
         may_grant=may_change and call.actor.may(Permission.BILLING_GRANT),
         may_change_expiry=may_change and call.actor.may(Permission.BILLING_MANAGE_PACKS),
-        notices=tuple(one for one in (_told(call, tenant, account), _state(tenant), notice) if one),
+        notices=tuple(one for one in (_told(services, call, tenant, account), _state(tenant), notice) if one),
     )
     return page(services, frame, view)
+
+
+def _cells(grant: Grant) -> tuple[object, ...]:
+    expires = grant.expires_at.isoformat() if grant.expires_at else None
+    return (
+        grant.id,
+        grant.replies,
+        grant.remaining,
+        grant.state,
+        grant.category,
+        grant.source,
+        grant.priority,
+        expires,
+        grant.reason,
+        grant.ticket_ref,
+        grant.granted_by,
+        grant.created_at.isoformat(),
+        grant.void_reason,
+    )
 
 
 async def tenant_and_credits(
@@ -94,7 +140,9 @@ def balance_tiles(account: TenantCredits) -> BalanceTiles:
     )
 
 
-def grant_row(tenant_id: str, grant: Grant) -> GrantRow:
+def grant_row(tenant_id: str, grant: Grant, now: datetime | None = None) -> GrantRow:
+    """With `now`, how much time an active grant has left."""
+    is_running = grant.state == "active"
     return GrantRow(
         id=grant.id,
         tenant_id=tenant_id,
@@ -108,6 +156,7 @@ def grant_row(tenant_id: str, grant: Grant) -> GrantRow:
         expires_at=grant.expires_at,
         ticket_ref=grant.ticket_ref,
         void_reason=grant.void_reason,
+        left=TimeLeft.of(grant.created_at, grant.expires_at, now) if now and is_running else None,
     )
 
 
@@ -156,11 +205,20 @@ def _state(tenant: TenantDetail) -> Notice | None:
     return {"suspended": _SUSPENDED, "deleted": _DELETED}.get(tenant.status)
 
 
-def _told(call: Call, tenant: TenantDetail, account: TenantCredits) -> Notice | None:
+def _told(services: PanelServices, call: Call, tenant: TenantDetail, account: TenantCredits) -> Notice | None:
     """What the form that led here did; a grant can be taken back while it lives (rule 7)."""
     notice = _MESSAGES.get(call.request.query.get(DONE, ""))
     grant_id = call.request.query.get(GRANT, "")
     made = next((one for one in account.grants if one.id == grant_id and one.state == "active"), None)
-    if notice is None or made is None or not call.actor.may(Permission.BILLING_GRANT):
+    if notice is None or made is None:
         return notice
-    return replace(notice, link=Link("Undo: void this grant", f"{grant_row(tenant.id, made).href}/void"))
+    back = undo(
+        services,
+        call,
+        Permission.BILLING_GRANT,
+        form="grant-voided",
+        action=f"{grant_row(tenant.id, made).href}/void",
+        label="Undo: void this grant",
+        reason="Granted by mistake a moment ago",
+    )
+    return replace(notice, undo=back)

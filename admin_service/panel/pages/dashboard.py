@@ -7,8 +7,11 @@ from aiohttp import web
 from admin_service.audit.models import Activity, AuditPage
 from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page, reader_of
 from admin_service.panel.pages.audit_rows import shown_row
+from admin_service.panel.pages.packs import shown_totals
 from admin_service.panel.pages.trouble import TENANTS_AWAY
-from admin_service.panel.views.dashboard import DashboardView, DayCount, TenantCounts
+from admin_service.panel.pulse import Pulse, take_pulse, tiles_of
+from admin_service.panel.views.billing_packs import CreditTotals
+from admin_service.panel.views.dashboard import DashboardView, DayCount
 from service_kit.audit.queries import AuditFilter
 from service_kit.errors import UnavailableError
 from service_kit.identity.model import Permission
@@ -20,8 +23,8 @@ ACTIVITY_DAYS: Final = 30
 
 async def show_dashboard(services: PanelServices, call: Call) -> web.Response:
     """Email and role, the tenant count, what happened last; each role sees what it may."""
-    (frame, counts), (recent, activity) = await both(
-        both(operator_frame(services, call), _counts(services, call)),
+    (frame, (pulse, credits_)), (recent, activity) = await both(
+        both(operator_frame(services, call), both(take_pulse(services, call), _credits(services, call))),
         both(_recent(services, call), _activity(services, call)),
     )
     may = call.actor.may
@@ -30,28 +33,27 @@ async def show_dashboard(services: PanelServices, call: Call) -> web.Response:
     view = DashboardView(
         operator_email=call.actor.email,
         operator_role=call.actor.role.value if call.actor.role else "",
-        tenants=counts,
-        tenants_absent=_absent(may_list=may_list),
+        tiles=tiles_of(pulse),
+        tiles_absent=_absent(pulse, may_list=may_list),
         recent=tuple(map(shown_row, recent.rows)) if recent else None,
         activity=_days(activity),
+        credits=credits_,
         may_list_tenants=may_list,
         may_create_tenant=may(Permission.TENANT_CREATE),
         may_view_audit=may(Permission.VIEW_AUDIT_LOGS_GLOBAL),
         billing_available=may(Permission.BILLING_VIEW),
-        partial=TENANTS_AWAY if missing or (may_list and counts is None) else None,
+        partial=TENANTS_AWAY if missing or pulse.missing else None,
     )
     return page(services, frame, view)
 
 
-async def _counts(services: PanelServices, call: Call) -> TenantCounts | None:
-    """None when the role does not list tenants, or nobody could count them."""
-    if not call.actor.may(Permission.TENANT_LIST):
+async def _credits(services: PanelServices, call: Call) -> CreditTotals | None:
+    if not call.actor.may(Permission.BILLING_VIEW):
         return None
     try:
-        found = await services.tenants.counts(behalf_of(call))
+        return shown_totals(await services.billing.summary(behalf_of(call)))
     except UnavailableError:
         return None
-    return TenantCounts(found.total, found.active, found.suspended, found.pending_invitations)
 
 
 async def _recent(services: PanelServices, call: Call) -> AuditPage | None:
@@ -73,5 +75,7 @@ def _days(activity: Activity | None) -> tuple[DayCount, ...]:
     return tuple(DayCount(day.day, day.count) for day in activity.days)
 
 
-def _absent(*, may_list: bool) -> str:
-    return "" if may_list else "Your role does not view tenants."
+def _absent(pulse: Pulse, *, may_list: bool) -> str:
+    if not may_list:
+        return "Your role does not view tenants."
+    return "The tenant count is not available." if pulse.counts is None else ""

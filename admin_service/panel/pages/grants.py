@@ -31,6 +31,7 @@ from admin_service.panel.pages.operator_forms import (
     read_own_form,
     require_form_token,
 )
+from admin_service.panel.pages.undoing import stamped
 from admin_service.panel.views.billing import billing_path
 from admin_service.panel.views.billing_grants import GrantPreview, GrantView, Limits, TypedGrant
 from admin_service.panel.views.operator_forms import FormState
@@ -68,7 +69,11 @@ async def grant(services: PanelServices, call: Call) -> web.Response:
             return await _show_again(services, call, form, error)
         raise
     done = "granted-suspended" if made.warning == "TENANT_SUSPENDED" else "granted"
-    return see_other(page_url(billing_path(call.path("tenant_id")), {DONE: done, GRANT: made.grant.id}))
+    return see_other(
+        page_url(
+            billing_path(call.path("tenant_id")), {DONE: done, GRANT: made.grant.id, **stamped(services)}
+        )
+    )
 
 
 def seen_of(replies: int, expires_at: datetime | None) -> str:

@@ -1,18 +1,17 @@
-"""One operator (P-20) for who manages them, and one's own page for everybody (R-064, R-130)."""
+"""One operator (P-20) for who manages them (R-064, R-130)."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from admin_service.operators.models import OperatorState
 from admin_service.operators.named import named_operator
-from admin_service.operators.own_row import operator_id_of
 from admin_service.oversight.service import OperatorOverview
 from admin_service.panel.context import PanelServices, both, operator_frame, page, usable_delegation
 from admin_service.panel.pages.audit_rows import shown_row
 from admin_service.panel.pages.operator_rows import shown_operator, shown_session
-from admin_service.panel.views.operator_detail import OperatorDetailView, OwnPageView
+from admin_service.panel.views.operator_detail import OperatorDetailView
 from admin_service.panel.views.parts import Notice
 from service_kit.web.api import Call
 
@@ -26,6 +25,7 @@ _DONE: Final[Mapping[str, Notice]] = {
         "The sessions were ended",
         "Access lets the person in again. Whoever must not come back is deactivated.",
     ),
+    "preferences": Notice("success", "Your preferences were saved"),
     "sent-twice": Notice(
         "info",
         "This form arrived twice and counted once",
@@ -37,37 +37,25 @@ _DONE: Final[Mapping[str, Notice]] = {
 
 async def show_operator(services: PanelServices, call: Call) -> web.Response:
     """One operator. Raises OperatorNotFoundError."""
-    return await _detail(services, call, named_operator(call), OperatorDetailView)
-
-
-async def show_own_page(services: PanelServices, call: Call) -> web.Response:
-    """The row and the sessions of whoever asks."""
-    return await _detail(services, call, operator_id_of(call.actor), OwnPageView)
-
-
-async def _detail(
-    services: PanelServices, call: Call, operator_id: str, kind: type[OperatorDetailView]
-) -> web.Response:
-    overview = services.oversight.overview(call, operator_id, usable_delegation(call.request))
+    overview = services.oversight.overview(call, named_operator(call), usable_delegation(call.request))
     frame, seen = await both(operator_frame(services, call), overview)
-    return page(services, frame, _view(services, call, seen, kind))
+    return page(services, frame, OperatorDetailView(**detail_members(services, call, seen)))
 
 
-def _view(
-    services: PanelServices, call: Call, seen: OperatorOverview, kind: type[OperatorDetailView]
-) -> OperatorDetailView:
+def detail_members(services: PanelServices, call: Call, seen: OperatorOverview) -> dict[str, Any]:
+    """What every page about one operator shows."""
     operator, now = seen.operator, services.clock.now()
     expiry = operator.enrollment_expires_at
     is_late = operator.state is OperatorState.PENDING and expiry is not None and expiry <= now
-    return kind(
-        operator=shown_operator(operator, now, you=call.actor.operator_id, sessions=len(seen.sessions)),
-        created_at=operator.created_at,
-        created_by=operator.created_by,
-        version=operator.version,
-        sessions=tuple(map(shown_session, seen.sessions)),
-        recent=tuple(map(shown_row, seen.actions.rows)),
-        deactivated_at=operator.deactivated_at,
-        token_expired_at=expiry if is_late else None,
-        missing=tuple(source.value for source in seen.actions.missing),
-        notice=_DONE.get(call.request.query.get(DONE, "")),
-    )
+    return {
+        "operator": shown_operator(operator, now, you=call.actor.operator_id, sessions=len(seen.sessions)),
+        "created_at": operator.created_at,
+        "created_by": operator.created_by,
+        "version": operator.version,
+        "sessions": tuple(map(shown_session, seen.sessions)),
+        "recent": tuple(map(shown_row, seen.actions.rows)),
+        "deactivated_at": operator.deactivated_at,
+        "token_expired_at": expiry if is_late else None,
+        "missing": tuple(source.value for source in seen.actions.missing),
+        "notice": _DONE.get(call.request.query.get(DONE, "")),
+    }

@@ -20,6 +20,7 @@ from admin_service.panel.pages.billing_forms import (
 from admin_service.panel.pages.operator_forms import new_form, read_own_form, require_form_token
 from admin_service.panel.pages.pack_forms import named_pack
 from admin_service.panel.pages.packs import done_url
+from admin_service.panel.pages.undoing import stamped
 from admin_service.panel.views.billing_packs import PackRow, PackStepView
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import Notice
@@ -60,7 +61,7 @@ class PackStep:
             if is_gone(error):
                 return see_other(done_url("gone"))
             raise
-        return see_other(done_url(self.done, call.path("id")))
+        return see_other(done_url(self.done, call.path("id"), stamped(services)))
 
     @property
     def _form(self) -> str:

@@ -12,10 +12,13 @@ from aiohttp import web
 from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page, see_other
 from admin_service.panel.forms import Form
 from admin_service.panel.pages.billing_forms import SHOWN_WITH_THE_FORM, notice_of
+from admin_service.panel.pages.list_files import ListFile, one_chunk, send_list, wants_file
 from admin_service.panel.pages.operator_forms import new_form, read_own_form, require_form_token
 from admin_service.panel.pages.trouble import TENANTS_AWAY
+from admin_service.panel.pages.undoing import undo
 from admin_service.panel.views.billing_packs import (
     BILLING_PATH,
+    CURRENCIES,
     PACKS_PATH,
     CreditDay,
     CreditTotals,
@@ -23,7 +26,7 @@ from admin_service.panel.views.billing_packs import (
     PackListView,
     PackRow,
 )
-from admin_service.panel.views.parts import Link, Notice, page_url, path_segment
+from admin_service.panel.views.parts import Notice, page_url, path_segment
 from admin_service.tenant_billing import Pack, Summary
 from service_kit.errors import BadRequestError, ProblemError, UnavailableError
 from service_kit.identity.model import Permission
@@ -32,6 +35,15 @@ from service_kit.web.api import Call
 DONE: Final = "done"
 PACK: Final = "pack"
 _FORM: Final = "pack-order"
+_HEAD: Final = (
+    "id",
+    "name",
+    "replies",
+    *(f"price_{currency.lower()}_minor" for currency in CURRENCIES),
+    "status",
+    "sort_order",
+    "updated_at",
+)
 _NO_TOTALS: Final = Notice(
     "warning",
     "The totals of all tenants are missing",
@@ -49,10 +61,20 @@ _MESSAGES: Final[Mapping[str, Notice]] = {
 _INVERSE: Final[Mapping[str, str]] = {"activated": "deactivate", "deactivated": "activate"}
 
 
-async def list_packs(services: PanelServices, call: Call) -> web.Response:
-    """P-13. Without the tenant service the page stands, and says what is missing."""
-    told = _told(call)
+async def list_packs(services: PanelServices, call: Call) -> web.StreamResponse:
+    """P-13. Without the tenant service the page stands, and says what is missing; a file is not made then."""
+    if wants_file(call):
+        found = await services.billing.packs(behalf_of(call))
+        return await send_list(services, call, ListFile("credit-packs", _HEAD, _cells, one_chunk(found)))
+    told = _told(services, call)
     return await _show(services, call, *([told] if told else []))
+
+
+def _cells(pack: Pack) -> tuple[object, ...]:
+    """Prices in minor units, as the API has them: no comma that a spreadsheet could read another way."""
+    prices = (pack.prices.get(currency) for currency in CURRENCIES)
+    status = "active" if pack.active else "inactive"
+    return pack.id, pack.name, pack.replies, *prices, status, pack.sort_order, pack.updated_at.isoformat()
 
 
 async def move_pack(services: PanelServices, call: Call) -> web.Response:
@@ -92,8 +114,8 @@ def shown_pack(pack: Pack) -> PackRow:
     )
 
 
-def done_url(what: str, pack_id: str = "") -> str:
-    return page_url(BILLING_PATH, {DONE: what, PACK: pack_id})
+def done_url(what: str, pack_id: str = "", at: Mapping[str, str] | None = None) -> str:
+    return page_url(BILLING_PATH, {DONE: what, PACK: pack_id, **(at or {})})
 
 
 async def _show(
@@ -123,12 +145,12 @@ async def _packs(services: PanelServices, call: Call) -> tuple[PackRow, ...] | N
 
 async def _totals(services: PanelServices, call: Call) -> CreditTotals | None:
     try:
-        return _shown_totals(await services.billing.summary(behalf_of(call)))
+        return shown_totals(await services.billing.summary(behalf_of(call)))
     except UnavailableError:
         return None
 
 
-def _shown_totals(found: Summary) -> CreditTotals:
+def shown_totals(found: Summary) -> CreditTotals:
     return CreditTotals(
         liability=found.liability.replies,
         reserved=found.liability.reserved,
@@ -143,11 +165,19 @@ def _missing(packs: tuple[PackRow, ...] | None, totals: CreditTotals | None) -> 
     return (_NO_TOTALS,) if totals is None else ()
 
 
-def _told(call: Call) -> Notice | None:
+def _told(services: PanelServices, call: Call) -> Notice | None:
     """What the form that led here did, with the way back where there is one (rule 7)."""
     what = call.request.query.get(DONE, "")
     notice, inverse = _MESSAGES.get(what), _INVERSE.get(what)
     pack_id = call.request.query.get(PACK, "")
     if notice is None or inverse is None or not pack_id:
         return notice
-    return replace(notice, link=Link("Undo", f"{PACKS_PATH}/{path_segment(pack_id)}/{inverse}"))
+    back = undo(
+        services,
+        call,
+        Permission.BILLING_MANAGE_PACKS,
+        form=f"pack-{inverse}d",
+        action=f"{PACKS_PATH}/{path_segment(pack_id)}/{inverse}",
+        label=f"Undo: {inverse}",
+    )
+    return replace(notice, undo=back)

@@ -49,6 +49,7 @@ class InvitationRow(Answer):
     expires_at: datetime
     last_sent_at: datetime | None
     accepted_at: datetime | None
+    half_accepted_by: str | None = None
 
 
 class InvitationPage(Answer):

@@ -3,6 +3,8 @@
 Whoever may read the log but no tenants sees the rows without the tenant's name.
 """
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
@@ -17,13 +19,16 @@ from admin_service.panel.pages.tenant_asking import (
     permissions_of,
     tenant_of,
 )
-from admin_service.panel.views.parts import Notice, path_segment
+from admin_service.panel.views.audit import EXPORT_PATH
+from admin_service.panel.views.parts import Notice, page_url, path_segment
 from admin_service.panel.views.tenant_place import TenantAuditLine, TenantAuditView, TenantHead
 from admin_service.tenant_answers import AuditRow
 from service_kit.errors import BadRequestError
 from service_kit.identity.model import Permission
+from service_kit.ids import is_id
 from service_kit.web.api import Call
 
+_LONGEST: Final = timedelta(days=365)
 _FILTERS: Final = ("event", "actorEmail", "from", "to")
 _OPERATOR: Final = "global_admin"
 
@@ -41,8 +46,22 @@ async def show_audit(services: PanelServices, call: Call) -> web.Response:
         rows=tuple(map(_line, found.data)),
         pager=pager_of(f"{head.href}/audit", found.page, filters),
         filters=filters,
+        csv_href=_csv_href(services, call, head, filters),
     )
     return page(services, frame, view)
+
+
+def _csv_href(services: PanelServices, call: Call, head: TenantHead, filters: Mapping[str, str]) -> str:
+    """The audit log's own export, of these rows: recorded, signed, and only for whoever may export.
+
+    It reaches back one year; a tenant that is known by its slug alone has none.
+    """
+    if not call.actor.may(Permission.EXPORT_AUDIT) or not is_id(head.id, "org"):
+        return ""
+    until = services.clock.now()
+    times = {"from": (until - _LONGEST).isoformat(), **filters}
+    chosen = {"scope": "tenant", "organizationId": head.id, "format": "csv", **times}
+    return page_url(EXPORT_PATH, chosen)
 
 
 async def _head(services: PanelServices, call: Call) -> TenantHead:

@@ -10,7 +10,9 @@ from admin_service.panel.context import PanelServices, both, operator_frame, pag
 from admin_service.panel.pages.audit_rows import shown_row
 from admin_service.panel.pages.tenant_asking import permissions_of, tenant_of
 from admin_service.panel.pages.tenant_steps import NOTICE_PARAMETER, tenant_path
-from admin_service.panel.views.parts import Link, Notice
+from admin_service.panel.pages.undoing import undo
+from admin_service.panel.views.audit import AuditRow
+from admin_service.panel.views.parts import Notice
 from admin_service.panel.views.tenants import (
     BillingSummary,
     ConnectedAccount,
@@ -19,6 +21,7 @@ from admin_service.panel.views.tenants import (
     TenantOwner,
 )
 from admin_service.tenant_answers import TenantDetail
+from service_kit.identity.model import Permission
 from service_kit.web.api import Call
 
 SENT_TWICE: Final = "sent-twice"
@@ -49,26 +52,36 @@ _NOTICES: Final[Mapping[str, Notice]] = {
     "flag-off": Notice("success", "The flag was switched off"),
 }
 _UNDO: Final = {
-    "suspended": ("Undo: restore", "/restore"),
-    "restored": ("Undo: suspend", "/suspend"),
-    "deleted": ("Undo: undelete", "/undelete"),
+    "suspended": ("suspended", Permission.TENANT_SUSPEND, "restore", "Suspended by mistake a moment ago"),
+    "restored": ("active", Permission.TENANT_SUSPEND, "suspend", "Restored by mistake a moment ago"),
+    "deleted": ("deleted", Permission.TENANT_DELETE, "undelete", "Deleted by mistake a moment ago"),
 }
-"""The inverse of a step, where there is one (panel.md, rule 7)."""
+"""The inverse of a step, where there is one (panel.md, rule 7).
+
+How the tenant still stands, who may take the step back, its name, and why.
+"""
 
 
-def notice_of(call: Call) -> Notice | None:
-    """What the last form did: the URL names a text above, and holds none."""
+def notice_of(services: PanelServices, call: Call, status: str = "") -> Notice | None:
+    """What the last form did: the URL names a text above, and holds none.
+
+    With the tenant's `status` also the form that takes it back, while it can be.
+    """
     name = call.request.query.get(NOTICE_PARAMETER, "")
-    notice, undo = _NOTICES.get(name), _UNDO.get(name)
-    if notice is None or undo is None:
+    notice, inverse = _NOTICES.get(name), _UNDO.get(name)
+    if notice is None or inverse is None or inverse[0] != status:
         return notice
-    return replace(notice, link=Link(undo[0], tenant_path(call, undo[1])))
+    _status, needs, step, reason = inverse
+    action, form = tenant_path(call, f"/{step}"), f"tenant-{step}"
+    label = f"Undo: {step}"
+    back = undo(services, call, needs, form=form, action=action, label=label, reason=reason)
+    return replace(notice, undo=back)
 
 
 async def show_tenant(services: PanelServices, call: Call) -> web.Response:
     """One tenant, by id or slug. Raises TenantApi's NotFoundError, UnavailableError."""
     frame, tenant = await both(operator_frame(services, call), tenant_of(services, call))
-    view = _detail_view(tenant, notice_of(call))
+    view = _detail_view(tenant, notice_of(services, call, tenant.status))
     return page(services, frame, replace(view, permissions=permissions_of(call.actor)))
 
 
@@ -95,9 +108,17 @@ def _detail_view(tenant: TenantDetail, notice: Notice | None) -> TenantDetailVie
         purge_after=tenant.purge_after,
         purged_at=tenant.purged_at,
         billing=_billing(tenant),
-        recent=None if tenant.recent_audit is None else tuple(map(shown_row, tenant.recent_audit)),
+        recent=_recent(tenant),
         notice=notice,
     )
+
+
+def _recent(tenant: TenantDetail) -> tuple[AuditRow, ...] | None:
+    """What was done here; that it was done to this tenant needs no id on its own page."""
+    if tenant.recent_audit is None:
+        return None
+    rows = map(shown_row, tenant.recent_audit)
+    return tuple(replace(row, resource_id=None) if row.resource_id == tenant.id else row for row in rows)
 
 
 def _owner(tenant: TenantDetail) -> TenantOwner | None:

@@ -37,7 +37,7 @@ async def list_flags(services: PanelServices, call: Call) -> web.Response:
         for flag in tenant.flags
     )
     view = TenantFlagsView(
-        head=head, permissions=permissions_of(call.actor), notice=notice_of(call), rows=rows
+        head=head, permissions=permissions_of(call.actor), notice=notice_of(services, call), rows=rows
     )
     return page(services, frame, view)
 

@@ -22,6 +22,7 @@ from admin_service.panel.pages.tenant_asking import (
 from admin_service.panel.pages.tenant_detail import notice_of
 from admin_service.panel.pages.tenant_life import not_offered
 from admin_service.panel.pages.tenant_steps import Seen, Sent, TenantStep, back_to
+from admin_service.panel.pages.undoing import undo_now
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import Link, path_segment
 from admin_service.panel.views.tenant_place import InvitationLine, TenantHead, TenantInvitationsView
@@ -39,7 +40,7 @@ async def list_invitations(services: PanelServices, call: Call) -> web.Response:
     view = TenantInvitationsView(
         head=head,
         permissions=permissions_of(call.actor),
-        notice=notice_of(call),
+        notice=notice_of(services, call),
         rows=tuple(_line(services, head, row) for row in found.data),
         pager=pager_of(head.href + _PATH, found.page),
     )
@@ -58,6 +59,7 @@ def _line(services: PanelServices, head: TenantHead, row: InvitationRow) -> Invi
         expires_at=row.expires_at,
         last_sent_at=row.last_sent_at,
         accepted_at=row.accepted_at,
+        half_accepted_by=row.half_accepted_by or "",
         href=f"{head.href}{_PATH}/{path_segment(row.id)}",
         can_change=row.status == "pending" and not is_over,
     )
@@ -110,7 +112,13 @@ async def _invite(sent: Sent) -> web.StreamResponse:
         role=role,
         accept_url=made.accept_url,
         expires_at=made.expires_at,
-        cancel_href=f"{head.href}{_PATH}/{path_segment(public_id)}/cancel",
+        undo=undo_now(
+            sent.services,
+            sent.call,
+            form=CANCEL.name,
+            action=f"{head.href}{_PATH}/{path_segment(public_id)}/cancel",
+            label="Undo: cancel it",
+        ),
     )
     return page(sent.services, frame, view)
 

@@ -13,6 +13,7 @@ from admin_service.panel.pages.tenant_steps import (
     Sent,
     TenantStep,
     back_to,
+    back_to_undo,
     because_controls,
     overview_link,
 )
@@ -92,7 +93,7 @@ async def _suspend_view(seen: Seen, state: FormState) -> TenantStepView:
 async def _suspend(sent: Sent) -> web.StreamResponse:
     body = {**sent.because(), "notifyOwner": sent.form.text("notifyOwner") == "yes"}
     await sent.order(Done, ("suspend",), body)
-    return back_to(sent.call, "", "suspended")
+    return back_to_undo(sent, "suspended")
 
 
 async def _restore_view(seen: Seen, state: FormState) -> TenantStepView:
@@ -120,7 +121,7 @@ async def _restore(sent: Sent) -> web.StreamResponse:
     if (await tenant_of(sent.services, sent.call)).status == "deleted":
         raise ConflictError("TENANT_DELETED", "The tenant is deleted")
     await sent.order(Done, ("restore",), because)
-    return back_to(sent.call, "", "restored")
+    return back_to_undo(sent, "restored")
 
 
 async def _delete_view(seen: Seen, state: FormState) -> TenantStepView:
@@ -157,7 +158,7 @@ async def _delete_view(seen: Seen, state: FormState) -> TenantStepView:
 async def _delete(sent: Sent) -> web.StreamResponse:
     body = {**sent.because(), "confirm": sent.form.text("confirm")}
     await sent.order(Done, (), body, method="DELETE")
-    return back_to(sent.call, "", "deleted")
+    return back_to_undo(sent, "deleted")
 
 
 async def _undelete_view(seen: Seen, state: FormState) -> TenantStepView:

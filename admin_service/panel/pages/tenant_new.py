@@ -4,6 +4,7 @@ The invitation link stands only in the answer to the POST that made it: it is in
 page and not shown again when the form is sent again.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -33,6 +34,8 @@ from service_kit.web.api import Call
 
 FORM: Final = "tenant-new"
 _CONTROLS: Final = frozenset({"name", "slug", "primaryAdminEmail", "plan", "currency"})
+_LONGEST_NAME: Final = 120
+_LONGEST_SLUG: Final = 63
 _OUTCOME_UNKNOWN: Final = frozenset({"TENANT_SERVICE_UNAVAILABLE", "IDEMPOTENCY_IN_PROGRESS"})
 _SHOWN_WITH_THE_FORM: Final = (
     BadRequestError,
@@ -72,8 +75,10 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
 
 
 async def show_form(services: PanelServices, call: Call) -> web.Response:
-    """An empty form with a key of its own."""
-    view = _form_view(services, call, TenantForm(), key=new_idempotency_key())
+    """A form with a key of its own; empty, but for a name that the dashboard's quick form brought along."""
+    name = call.request.query.get("name", "").strip()[:_LONGEST_NAME]
+    typed = TenantForm(name=name, slug=_slug_of(name))
+    view = _form_view(services, call, typed, key=new_idempotency_key())
     return page(services, await operator_frame(services, call), view)
 
 
@@ -198,3 +203,9 @@ def _created_view(call: Call, wanted: NewTenant, made: CreatedTenant, accept_url
         may_view=call.actor.may(Permission.TENANT_VIEW),
         may_create=call.actor.may(Permission.TENANT_CREATE),
     )
+
+
+def _slug_of(name: str) -> str:
+    """A proposal; the tenant service says whether it will do."""
+    words = re.findall("[a-z0-9]+", name.lower())
+    return "-".join(words)[:_LONGEST_SLUG].strip("-")

@@ -54,7 +54,7 @@ async def list_members(services: PanelServices, call: Call) -> web.Response:
     view = TenantMembersView(
         head=head,
         permissions=permissions_of(call.actor),
-        notice=notice_of(call),
+        notice=notice_of(services, call),
         rows=rows,
         pager=pager_of(head.href + _MEMBERS, found.page),
         open_sessions=tenant.counts.open_sessions,
@@ -80,7 +80,7 @@ async def list_accounts(services: PanelServices, call: Call) -> web.Response:
     view = TenantAccountsView(
         head=head,
         permissions=permissions_of(call.actor),
-        notice=notice_of(call),
+        notice=notice_of(services, call),
         rows=rows,
         pager=pager_of(head.href + _ACCOUNTS, found.page),
     )

@@ -19,6 +19,7 @@ from admin_service.panel.pages.operator_forms import (
     require_form_token,
 )
 from admin_service.panel.pages.tenant_asking import api_path, tenant_of
+from admin_service.panel.pages.undoing import stamped
 from admin_service.panel.views.operator_forms import LEAST_REASON, FormState
 from admin_service.panel.views.parts import FieldError, Link, Notice, page_url, path_segment
 from admin_service.panel.views.tenant_place import LIST_PATH
@@ -212,6 +213,12 @@ class TenantStep:
 def back_to(call: Call, path: str, notice: str) -> web.Response:
     """To a page of the tenant, which says what was done in words of its own."""
     return see_other(page_url(tenant_path(call, path), {NOTICE_PARAMETER: notice}))
+
+
+def back_to_undo(sent: Sent, notice: str) -> web.Response:
+    """To the tenant's own page, which offers for a while to take the step back."""
+    told = {NOTICE_PARAMETER: notice, **stamped(sent.services)}
+    return see_other(page_url(tenant_path(sent.call), told))
 
 
 def tenant_path(call: Call, path: str = "") -> str:

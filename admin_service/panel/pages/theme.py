@@ -28,6 +28,12 @@ async def choose_theme(services: PanelServices, call: Call) -> web.Response:
     if theme not in THEMES:
         raise BadRequestError("FORM_INVALID", "There is no such theme")
     response = see_other(own_page(form.text("return_to")))
+    remember_theme(services, response, theme)
+    return response
+
+
+def remember_theme(services: PanelServices, response: web.Response, theme: str) -> None:
+    """For this browser, so that no page flashes in the wrong colours."""
     response.set_cookie(
         THEME_COOKIE,
         theme,
@@ -37,7 +43,6 @@ async def choose_theme(services: PanelServices, call: Call) -> web.Response:
         samesite="Lax",
         secure=services.over_https,
     )
-    return response
 
 
 def own_page(path: str) -> str:

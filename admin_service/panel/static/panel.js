@@ -1,15 +1,16 @@
 // The panel works without this file. It only adds comfort, and never builds markup from text.
-"use strict";
 
-const all = (selector, root = document) => root.querySelectorAll(selector);
+const one = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const on = (name, handler, target = document) => target.addEventListener(name, handler);
 const make = (name, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(name), properties);
   element.append(...children);
   return element;
 };
 
-/* Toasts: the region is filled again after it is known, so that screen readers speak it. */
-const region = document.querySelector(".toasts");
+/* Toasts: the region is filled again once it is known, so that it is spoken. */
+const region = one(".toasts");
 
 function toast(text) {
   const message = make("div", { className: "toast" }, make("p", { textContent: text }));
@@ -17,13 +18,6 @@ function toast(text) {
   setTimeout(() => message.remove(), 4000);
 }
 
-function announceToasts() {
-  const waiting = [...region.children];
-  region.replaceChildren();
-  setTimeout(() => region.append(...waiting), 60);
-}
-
-/* Copy buttons. */
 async function copy(button) {
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
@@ -35,169 +29,196 @@ async function copy(button) {
 
 /* Relative times: the exact time stays in the title. */
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const STEPS = [["minute", 60], ["hour", 3600], ["day", 86400]];
+const UNITS = [["minute", 60], ["hour", 3600], ["day", 86400]];
 
 function tellAge(time) {
   const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
-  time.dataset.exact ??= time.textContent;
   if (seconds < 0 || seconds > 7 * 86400) return;
-  if (seconds < 60) {
-    time.textContent = "just now";
-    return;
-  }
-  const [unit, size] = STEPS.findLast(([, length]) => seconds >= length);
-  time.textContent = relative.format(-Math.floor(seconds / size), unit);
+  const [unit, size] = UNITS.findLast(([, length]) => seconds >= length) ?? [];
+  time.textContent = unit ? relative.format(-Math.floor(seconds / size), unit) : "just now";
 }
 
-/* Everything that a part of a page needs, whether it came with the page or into the drawer. */
+/* What a part of a page needs, whenever it came. */
 function enhance(root) {
-  for (const button of all("[data-copy], [data-dismiss], [data-shortcuts-switch]", root)) button.hidden = false;
-  for (const time of all("time[data-relative]", root)) tellAge(time);
-  for (const link of all(".row-link", root)) link.closest("tr").dataset.clickable = "";
+  for (const button of all("[data-copy], [data-dismiss]", root)) button.hidden = false;
+  all("time[data-relative]", root).forEach(tellAge);
+  for (const link of all("tr .row-link", root)) link.closest("tr").dataset.clickable = "";
   for (const code of all("code[data-fill]", root)) {
     const button = make("button", { type: "button", textContent: code.textContent });
-    button.addEventListener("click", () => {
-      const control = document.getElementById(code.dataset.fill);
+    on("click", () => {
+      const control = one(`#${code.dataset.fill}`);
       control.value = button.textContent;
       control.focus();
-    });
+    }, button);
     code.replaceWith(button);
   }
 }
 
-/* The drawer: a linked page beside the list. Any surprise means: follow the link. */
-function openDrawer(link) {
+/* A page of ours, parsed without its scripts; null for any surprise. */
+function load(url, use) {
   const request = new XMLHttpRequest();
-  request.open("GET", link.href);
-  request.responseType = "document"; // parsed without scripts and without a markup string
-  request.onerror = () => location.assign(link.href);
-  request.onload = () => {
-    const body = request.response?.querySelector("[data-dialog-body]");
-    if (request.status !== 200 || !body) return location.assign(link.href);
-    showDrawer(request.response.querySelector("h1").textContent, document.importNode(body, true), link);
-  };
+  request.open("GET", url);
+  request.responseType = "document";
+  request.onloadend = () => use(request.status === 200 ? request.response : null);
   request.send();
+  return request;
 }
 
-function showDrawer(title, body, link) {
-  const heading = make("h2", { id: "drawer-title", textContent: title });
-  const close = make("button", { type: "button", className: "button", textContent: "Close", autofocus: true });
-  const page = make("a", { className: "button", href: link.href, textContent: "Open page" });
-  const drawer = make("dialog", { className: "drawer" }, make("header", {}, heading, page, close), body);
-  drawer.setAttribute("aria-labelledby", "drawer-title");
-  close.addEventListener("click", () => drawer.close());
-  drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
-  drawer.addEventListener("close", () => {
-    drawer.remove();
-    link.focus();
+/* A linked page above this one: a detail beside its list, or a step that asks. */
+function openDialog(link) {
+  load(link.href, (page) => {
+    const body = page && one("[data-dialog-body]", page);
+    if (!body) return location.assign(link.href);
+    showDialog(body.ariaLabel ?? one("h1", page).textContent, body, link);
   });
-  document.body.append(drawer);
-  enhance(drawer);
-  drawer.showModal();
 }
 
-/* Submit once: the second click of an impatient hand is dropped. Back makes the form usable again. */
+function showDialog(title, body, link) {
+  const asks = body.dataset.dialogBody === "ask";
+  const heading = make("h2", { textContent: title });
+  const close = make("button", { className: "button", textContent: "Close", autofocus: !asks });
+  const head = make("header", {}, heading, close);
+  if (!asks) close.before(make("a", { className: "button", href: link.href, textContent: "Open page" }));
+  const dialog = make("dialog", { className: asks ? "ask" : "drawer" }, head, body);
+  dialog.ariaLabel = title;
+  on("click", (event) => {
+    if (![dialog, close].includes(event.target) && !event.target.matches("[data-cancel]")) return;
+    event.preventDefault();
+    dialog.close();
+  }, dialog);
+  on("close", () => {
+    dialog.remove();
+    link.focus();
+  }, dialog);
+  document.body.append(dialog);
+  enhance(dialog);
+  dialog.showModal();
+}
+
+/* Live filter: what follows the filters is exchanged. */
+let asking, soon;
+
+function filter(form) {
+  const given = [...new FormData(form)].filter(([, value]) => value);
+  const url = `${form.action}?${new URLSearchParams(given)}`;
+  asking?.abort();
+  asking = load(url, (page) => page && exchange(page, url));
+}
+
+function exchange(page, url) {
+  for (const part of ["main .lede", ".filters .segments"]) {
+    const fresh = all(part, page);
+    all(part).forEach((node, index) => fresh[index] && node.replaceWith(fresh[index]));
+  }
+  all(".filters ~ *").forEach((node) => node.remove());
+  one(".filters").after(...all(".filters ~ *", page));
+  enhance(one("main"));
+  history.replaceState(null, "", url);
+}
+
+/* Live tiles. */
+function follow(box) {
+  on("message", ({ data }) => {
+    const told = JSON.parse(data);
+    for (const element of all("[id]", box)) element.textContent = told[element.id] ?? element.textContent;
+  }, new EventSource(box.dataset.live));
+}
+
+/* Submit once, until Back. */
 function submitOnce(event) {
   const form = event.target;
   if (!form.matches("[data-submit-once]")) return;
-  if (form.dataset.sent) return event.preventDefault();
-  form.dataset.sent = "true";
-  for (const button of all("button:not([type=button])", form)) button.setAttribute("aria-disabled", "true");
+  if (form.matches("[data-sent]")) return event.preventDefault();
+  hold(form, true);
 }
 
-/* The list replaces the menu that it was opened from; without this file it opens above it. */
+function hold(form, isSent) {
+  form.toggleAttribute("data-sent", isSent);
+  for (const button of all("button", form)) button.ariaDisabled = isSent || null;
+}
+
+/* It replaces the menu it was opened from. */
 function showShortcuts(event) {
   event?.preventDefault();
-  document.getElementById("account")?.hidePopover();
-  document.getElementById("shortcuts")?.showPopover();
+  one("#account")?.hidePopover();
+  one("#shortcuts")?.showPopover();
 }
 
-/* Keyboard shortcuts; they can be turned off (WCAG 2.1.4), here or in the operator's preferences. */
-const OFF = "panel-shortcuts-off";
-const offered = document.documentElement.dataset.shortcuts === "on";
-const shortcutsOn = () => offered && document.documentElement.dataset.shortcuts === "on";
+/* Keyboard shortcuts; the operator's preferences turn them off (WCAG 2.1.4). */
 let leader = 0;
 
+const keys = {
+  "/": focusSearch,
+  "?": showShortcuts,
+  j: () => step(1),
+  k: () => step(-1),
+  n: () => one('.page-head a[href$="/new"]')?.click(),
+  e: () => one('.page-head a[href$="/edit"]')?.click(),
+};
+
 function shortcut(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !shortcutsOn()) return;
-  if (event.target.closest("input, select, textarea, [contenteditable], dialog")) return;
-  const target = Date.now() - leader < 1200 && document.querySelector(`nav [data-key="${CSS.escape(event.key)}"]`);
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.documentElement.dataset.shortcuts !== "on") return;
+  const field = event.target.closest("input, select, textarea, [contenteditable], dialog");
+  if (field) return event.key === "Escape" && field.matches("[data-search]") && field.blur();
+  const target = Date.now() - leader < 1200 && one(`nav [data-key="${CSS.escape(event.key)}"]`);
   leader = event.key === "g" ? Date.now() : 0;
-  if (target) target.click();
-  else if (event.key === "/") focusSearch(event);
-  else if (event.key === "?") showShortcuts();
-}
-
-function focusSearch(event) {
-  const search = document.querySelector("[data-search]");
-  if (!search) return;
+  const act = target ? () => target.click() : Object.hasOwn(keys, event.key) && keys[event.key];
+  if (!act) return;
   event.preventDefault();
-  const panel = search.closest("details");
+  act();
+}
+
+function step(by) {
+  const rows = all("main :is(.row-link, .activity a)");
+  rows[Math.max(0, rows.indexOf(document.activeElement) + by)]?.focus();
+}
+
+function focusSearch() {
+  const search = one("main [data-search]") ?? one("#find");
+  const panel = search?.closest("details");
   if (panel) panel.open = true;
-  search.focus();
-  search.select();
+  search?.focus();
+  search?.select();
 }
 
-function showSwitch(button) {
-  button.setAttribute("aria-pressed", String(shortcutsOn()));
-  button.textContent = shortcutsOn() ? "Turn shortcuts off" : "Turn shortcuts on";
-  button.disabled = !offered;
-}
-
-function setShortcuts(on) {
-  document.documentElement.dataset.shortcuts = on ? "on" : "off";
-  for (const button of all("[data-shortcuts-switch]")) showSwitch(button);
-}
-
-/* The browser may refuse to remember; then the choice holds for this page. */
-function toggleShortcuts() {
-  setShortcuts(!shortcutsOn());
-  remembered((storage) => (shortcutsOn() ? storage.removeItem(OFF) : storage.setItem(OFF, "1")));
-}
-
-function remembered(use) {
-  try {
-    return use(localStorage);
-  } catch {
-    return null;
-  }
-}
-
-/* One listener for clicks. */
 function click(event) {
   const plain = !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
-  const target = event.target.closest("[data-copy], [data-dismiss], [data-shortcuts-switch], a, button, summary, pre, input");
+  for (const drop of all(".drop[open]")) drop.open = drop.contains(event.target);
+  const target = event.target.closest("a, button, summary, pre, input");
   if (!target) return plain && followRow(event);
   if (target.matches("[data-copy]")) copy(target);
   else if (target.matches("[data-dismiss]")) target.closest(".toast").remove();
-  else if (target.matches("[data-shortcuts-switch]")) toggleShortcuts();
   else if (target.matches(".menu [popovertarget]")) showShortcuts(event);
   else if (target.matches("[data-select]")) target.select();
   else if (target.matches("a[data-dialog]") && plain) {
     event.preventDefault();
-    openDrawer(target);
+    openDialog(target);
   }
 }
 
 function followRow(event) {
   const row = event.target.closest("tr[data-clickable]");
-  if (row && String(getSelection()) === "") row.querySelector(".row-link").click();
+  if (row && String(getSelection()) === "") one(".row-link", row).click();
 }
 
 enhance(document);
-announceToasts();
-setShortcuts(offered && remembered((storage) => storage.getItem(OFF)) === null);
+const waiting = [...region.children];
+region.replaceChildren();
+setTimeout(() => region.append(...waiting), 60);
+all("[data-live]").forEach(follow);
 setInterval(() => all("time[data-relative]").forEach(tellAge), 60000);
-document.addEventListener("click", click);
-document.addEventListener("keydown", shortcut);
-document.addEventListener("submit", submitOnce);
-/* Back must not bring a secret again, even where the browser keeps the whole page. */
-addEventListener("pagehide", () => {
+on("click", click);
+on("keydown", shortcut);
+on("submit", submitOnce);
+on("input", ({ target }) => {
+  if (!target.matches(".search [data-search]")) return;
+  clearTimeout(soon);
+  soon = setTimeout(filter, 250, target.form);
+});
+/* Back must not bring a secret again. */
+on("pagehide", () => {
   for (const box of all(".once")) box.replaceChildren("This was shown once. If it is lost, issue a new one.");
-});
-addEventListener("pageshow", () => {
-  for (const form of all("form[data-sent]")) {
-    delete form.dataset.sent;
-    for (const button of all("[aria-disabled]", form)) button.removeAttribute("aria-disabled");
-  }
-});
+}, window);
+on("pageshow", () => {
+  all("[data-sent]").forEach((form) => hold(form, false));
+}, window);

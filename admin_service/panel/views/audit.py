@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from admin_service.panel.views.parts import Choice, Link, Pager, choices, page_url, path_segment
+from admin_service.panel.views.audit_check import PredicateCheckView
+from admin_service.panel.views.list_tools import ListTools
+from admin_service.panel.views.parts import Choice, Link, Pager, Tone, choices, page_url, path_segment
 
 AUDIT_PATH = "/manage/audit"
 EXPORT_PATH = "/api/admin/audit-logs/export"
 EVIDENCE_PATH = "/manage/audit/evidence"
+PACK_PATH = f"{EVIDENCE_PATH}/pack"
 VERIFY_PATH = "/api/admin/audit-logs/verify"
 EXPORT_FORMATS = (("csv", "CSV"), ("ndjson", "NDJSON"))
 DEFAULT_RANGE = "90d"
@@ -29,6 +32,15 @@ OUTCOMES = ("success", "denied", "failure")
 SUMMARY_MEMBERS = 2
 ERASED_ACTOR = "erased person"
 SUMMARY_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a printed page says of itself: filter and count, and whether the log was verified."""
+
+    told: tuple[tuple[str, str], ...]
+    verdict: str
+    tone: Tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +150,28 @@ class AuditListView:
     missing_sources: tuple[str, ...] = ()
     admin_events_hidden: bool = False
     invalid_filters: str = ""
+    as_of: datetime | None = None
+    tools: ListTools = field(default_factory=lambda: ListTools("audit", AUDIT_PATH, {}))
     exported: Mapping[str, str] | None = None
     """The parameters of an export of this list; None for a role that exports nothing."""
 
     @property
     def title(self) -> tuple[str, ...]:
         return ("Audit log",)
+
+    @property
+    def stamp(self) -> Stamp:
+        """What the printed page says of itself; a page of the list is never a proof."""
+        chosen = " ".join(f"{name}={value}" for name, value in self.filters.chosen.items())
+        rest = "; there are more on other pages" if self.pager.needed else ""
+        told = (
+            ("Filters", chosen or "none"),
+            ("Range", self.range_label),
+            ("Events on this page", f"{len(self.rows):,}{rest}"),
+        )
+        if self.missing_sources:
+            return Stamp(told, "INCOMPLETE: a source did not answer. This is no evidence", "danger")
+        return Stamp(told, "Not verified: the page of evidence verifies the log", "warning")
 
     @property
     def exports(self) -> tuple[Link, ...]:
@@ -161,7 +189,7 @@ class AuditListView:
         """A chip gives up the typed dates: a range and two dates would contradict each other."""
         kept = {name: value for name, value in self.filters.chosen.items() if name not in {"from", "to"}}
         chosen = None if self.filters.has_dates else self.filters.range
-        return choices(AUDIT_PATH, {**kept, "range": chosen}, "range", RANGE_OPTIONS)
+        return choices(AUDIT_PATH, {**kept, "range": chosen, **self.tools.looks}, "range", RANGE_OPTIONS)
 
     @property
     def range_label(self) -> str:
@@ -195,7 +223,7 @@ class AuditListView:
     @property
     def _with_range(self) -> dict[str, str | None]:
         spoken = None if self.filters.range == DEFAULT_RANGE else self.filters.range
-        return {**self.filters.chosen, "range": spoken}
+        return {**self.filters.chosen, "range": spoken, **self.tools.looks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +255,25 @@ class AuditDetailView:
     """The newest signed note that covers the row, as text."""
 
     checkpoint_seq: int | None = None
+    check: PredicateCheckView | None = None
+    """The question about a search; None where there is none, or the role may not ask."""
+
+    @property
+    def receipt(self) -> str:
+        """What proves later that this row stood here: to be kept outside of the services."""
+        members = {
+            "event_id": self.row.id,
+            "event": self.row.event,
+            "occurred_at": self.row.occurred_at,
+            "chain": self.chain,
+            "chain_seq": self.chain_seq,
+            "prev_hash": self.prev_hash,
+            "hash": self.hash,
+            "next_hash": self.next_hash,
+            "twin": self.twin.id if self.twin else None,
+            "checkpoint": self.checkpoint,
+        }
+        return json.dumps(members, indent=2, ensure_ascii=False, default=str)
 
     @property
     def title(self) -> tuple[str, ...]:

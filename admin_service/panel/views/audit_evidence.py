@@ -3,18 +3,15 @@
 Does not count: it shows what it was given.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from admin_service.audit.evidence import Evidence
-from admin_service.panel.views.audit import EVIDENCE_PATH
+from admin_service.panel.views.audit import EVIDENCE_PATH, PACK_PATH, Stamp
 from admin_service.panel.views.parts import Choice, choices, page_url
-from service_kit.audit.export_counts import EventCount
 
 DEFAULT_PERIOD = "90d"
 PERIODS: tuple[tuple[str, str], ...] = (("30d", "30 days"), ("90d", "90 days"), ("365d", "One year"))
-_PRIVILEGED = ("WARNING", "CRITICAL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +37,16 @@ class EvidenceView:
         return page_url(EVIDENCE_PATH, {"range": self.period, "verify": "1"})
 
     @property
-    def total(self) -> int:
-        return sum(one.count for one in self.evidence.events)
+    def pack_href(self) -> str:
+        return page_url(PACK_PATH, {"range": self.period})
 
     @property
-    def privileged(self) -> Sequence[EventCount]:
-        """What was recorded as WARNING or worse."""
-        return [one for one in self.evidence.events if one.severity in _PRIVILEGED]
-
-    @property
-    def refused(self) -> Sequence[EventCount]:
-        """What was denied, or failed."""
-        return [one for one in self.evidence.events if one.outcome != "success"]
+    def stamp(self) -> Stamp:
+        """What a printed page says of itself: what it covers, how much, and whether it was verified."""
+        proof = self.evidence.verification
+        told = (("Period", dict(PERIODS)[self.period]), ("Recorded actions", f"{self.evidence.total:,}"))
+        if proof is None:
+            return Stamp(told, "Not verified: this page was printed without a verification", "warning")
+        if proof.ok:
+            return Stamp(told, f"Verified: {proof.checked:,} rows are as they were written", "success")
+        return Stamp(told, "NOT INTACT: the log was changed, see Verification", "danger")

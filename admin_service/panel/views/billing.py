@@ -5,12 +5,14 @@ Does not count and does not fetch; every number is the tenant service's.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from admin_service.panel.views.parts import Choice, Notice, Pager, choices, path_segment
 
 TENANTS_PATH: Final = "/manage/tenants"
+SHORT: Final = timedelta(days=7)
+"""Less than this is little time for a grant."""
 GRANT_PATH: Final = "/manage/billing/grant"
 KIND_LABELS: Final[Mapping[str, str]] = {
     "grant": "Granted",
@@ -82,6 +84,25 @@ class BalanceTiles:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeLeft:
+    """How much of a grant's time is left, for a bar, and in days for who reads."""
+
+    percent: float
+    days: int
+    is_short: bool
+
+    @classmethod
+    def of(cls, since: datetime, until: datetime | None, now: datetime) -> "TimeLeft | None":
+        """None for what does not end, or has ended."""
+        if until is None or until <= now:
+            return None
+        whole = max((until - since).total_seconds(), 1.0)
+        left = until - now
+        share = min(left.total_seconds() / whole, 1.0)
+        return cls(round(100 * share, 2), left.days, is_short=left < SHORT)
+
+
+@dataclass(frozen=True, slots=True)
 class GrantRow:
     """One grant; `state` is active, used, expired or voided."""
 
@@ -97,6 +118,7 @@ class GrantRow:
     expires_at: datetime | None = None
     ticket_ref: str = ""
     void_reason: str | None = None
+    left: TimeLeft | None = None
 
     @property
     def href(self) -> str:
@@ -147,6 +169,7 @@ class TenantBillingView:
     ledger: tuple[LedgerLine, ...]
     kind: str = ""
     csv_href: str = ""
+    grants_csv_href: str = ""
     pager: Pager = field(default_factory=Pager)
     may_grant: bool = False
     may_change_expiry: bool = False

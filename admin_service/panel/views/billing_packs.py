@@ -8,6 +8,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import ClassVar, Final
 
+from admin_service.panel.views.chart import (
+    AreaChart,
+    BarChart,
+    Series,
+    Spark,
+    area_chart,
+    bar_chart,
+    spark,
+)
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import Notice, path_segment
 from service_kit import money
@@ -97,10 +106,29 @@ class CreditTotals:
         return sum(day.used for day in self.days)
 
     @property
-    def busy_days(self) -> tuple[CreditDay, ...]:
-        """Days on which something happened, newest first."""
-        busy = [day for day in self.days if day.granted or day.used or day.expired or day.voided]
-        return tuple(reversed(busy))
+    def granted_and_used(self) -> BarChart:
+        """What came in and what went out, day by day."""
+        granted = Series("Granted", tuple(day.granted for day in self.days))
+        used = Series("Used", tuple(day.used for day in self.days))
+        return bar_chart(tuple(day.day for day in self.days), granted, used)
+
+    @property
+    def went(self) -> AreaChart:
+        """Where replies went, day by day."""
+        ways = (
+            Series("Used", tuple(day.used for day in self.days)),
+            Series("Expired", tuple(day.expired for day in self.days)),
+            Series("Voided", tuple(day.voided for day in self.days)),
+        )
+        return area_chart(tuple(day.day for day in self.days), *ways)
+
+    @property
+    def used_spark(self) -> Spark | None:
+        return spark(tuple(day.used for day in self.days))
+
+    @property
+    def granted_spark(self) -> Spark | None:
+        return spark(tuple(day.granted for day in self.days))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One operator in detail (P-20), and one's own page: the row, the live sessions, the last actions.
+"""One operator in detail (P-20): the row, the live sessions, the last actions.
 
 It says what may be done next, and decides nothing: the services refuse what must not be.
 """
@@ -83,27 +83,3 @@ class OperatorDetailView:
             Link(token, f"{self.operator.href}/token"),
             Link("Deactivate", f"{self.operator.href}/deactivate"),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPageView(OperatorDetailView):
-    """One's own row and sessions: every operator sees and ends their own (R-064)."""
-
-    section: ClassVar[str] = ""
-
-    @property
-    def title(self) -> tuple[str, ...]:
-        return ("You",)
-
-    @property
-    def parents(self) -> tuple[tuple[str, str], ...]:
-        return ()
-
-    @property
-    def end_href(self) -> str:
-        return f"{OWN_PATH}/sessions"
-
-    @property
-    def history_href(self) -> str | None:
-        """Operator events are not everybody's to read (R-080)."""
-        return None

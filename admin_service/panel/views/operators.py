@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
+from admin_service.panel.views.list_tools import ListTools
 from admin_service.panel.views.parts import Choice, Notice, Pager, choices, path_segment
 
 OPERATORS_PATH: Final = "/manage/operators"
@@ -61,6 +62,7 @@ class OperatorListView:
     role: str = ""
     pager: Pager = field(default_factory=Pager)
     notice: Notice | None = None
+    tools: ListTools = field(default_factory=lambda: ListTools("operators", OPERATORS_PATH, {}))
 
     @property
     def title(self) -> tuple[str, ...]:
@@ -80,11 +82,15 @@ class OperatorListView:
 
     @property
     def state_choices(self) -> tuple[Choice, ...]:
-        return choices(OPERATORS_PATH, self._filters, "state", STATE_OPTIONS)
+        return choices(OPERATORS_PATH, self._parameters, "state", STATE_OPTIONS)
 
     @property
     def role_choices(self) -> tuple[Choice, ...]:
-        return choices(OPERATORS_PATH, self._filters, "role", ROLE_OPTIONS)
+        return choices(OPERATORS_PATH, self._parameters, "role", ROLE_OPTIONS)
+
+    @property
+    def _parameters(self) -> dict[str, str]:
+        return {**self._filters, **self.tools.looks}
 
     @property
     def _filters(self) -> dict[str, str]:

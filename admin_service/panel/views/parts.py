@@ -4,7 +4,8 @@ Nothing here knows a page, a request or a permission.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 from urllib.parse import quote, urlencode
 
@@ -31,6 +32,18 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """The inverse step, ready to be sent until its time is over; no reason where none is asked."""
+
+    label: str
+    action: str
+    csrf_token: str = field(repr=False)
+    idempotency_key: str
+    until: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A calm banner above the content: something is missing, old or finished."""
 
@@ -38,6 +51,7 @@ class Notice:
     title: str
     text: str = ""
     link: Link | None = None
+    undo: Undo | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,8 @@ class InvitationLine:
     accepted_at: datetime | None
     href: str
     can_change: bool
+    half_accepted_by: str = ""
+    """The account that an acceptance left without a place (R-112)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +255,7 @@ class TenantAuditView(TenantPlaceView):
     rows: tuple[TenantAuditLine, ...]
     pager: Pager
     filters: Mapping[str, str]
+    csv_href: str = ""
 
     @property
     def action(self) -> str:

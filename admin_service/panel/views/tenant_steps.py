@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from admin_service.panel.views.operator_forms import FormState
-from admin_service.panel.views.parts import Link, Notice
+from admin_service.panel.views.parts import Link, Notice, Undo
 from admin_service.panel.views.tenant_place import LIST_PATH, TenantHead
 
 
@@ -71,7 +71,7 @@ class TenantInvitedView:
     role: str
     accept_url: str
     expires_at: datetime
-    cancel_href: str
+    undo: Undo
 
     @property
     def title(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from admin_service.panel.views.audit import AuditRow
+from admin_service.panel.views.list_tools import ListTools
 from admin_service.panel.views.parts import (
     Choice,
     FieldError,
@@ -63,21 +64,35 @@ class TenantListView:
     plan: str | None = None
     created_from: str = ""
     created_to: str = ""
+    low_balance: str = ""
     sort: str = ""
     plans: tuple[str, ...] = ()
     total: int | None = None
     pager: Pager = field(default_factory=Pager)
     may_create: bool = False
     notice: Notice | None = None
+    tools: ListTools = field(default_factory=lambda: ListTools("tenants", TENANTS_PATH, {}))
 
     @property
     def title(self) -> tuple[str, ...]:
         return ("Tenants",)
 
     @property
+    def sorted(self) -> str:
+        """How the dates of creation stand, in the words of `aria-sort`."""
+        return "ascending" if self.sort == "oldest" else "descending"
+
+    @property
+    def other_order(self) -> str:
+        """The same list the other way round, from its beginning."""
+        return page_url(
+            TENANTS_PATH, {**self.parameters, "sort": None if self.sort == "oldest" else "oldest"}
+        )
+
+    @property
     def parameters(self) -> dict[str, str | None]:
         """Everything that the address says, except where the page begins."""
-        return {**self.filters, "sort": self.sort}
+        return {**self.filters, "sort": self.sort, **self.tools.looks}
 
     @property
     def filters(self) -> dict[str, str | None]:
@@ -88,6 +103,7 @@ class TenantListView:
             "plan": self.plan,
             "createdFrom": self.created_from,
             "createdTo": self.created_to,
+            "lowBalance": self.low_balance,
         }
 
     @property
@@ -98,6 +114,11 @@ class TenantListView:
     @property
     def status_choices(self) -> tuple[Choice, ...]:
         return choices(TENANTS_PATH, self.parameters, "status", STATUS_OPTIONS)
+
+    @property
+    def balance_choices(self) -> tuple[Choice, ...]:
+        options = ((None, "Any balance"), ("true", "Low balance"))
+        return choices(TENANTS_PATH, self.parameters, "lowBalance", options)
 
     @property
     def plan_choices(self) -> tuple[Choice, ...]:

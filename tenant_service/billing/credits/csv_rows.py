@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable
 from typing import Final
 
+from service_kit.audit.export_formats import guarded
 from tenant_service.billing.credits.schemas import LedgerRow
 
 _COLUMNS: Final = (
@@ -19,8 +20,6 @@ _COLUMNS: Final = (
     "created_at",
     "grants",
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would run: `=HYPERLINK(…)` in a note must stay text."""
 
 
 def csv_row(row: LedgerRow) -> str:
@@ -49,8 +48,8 @@ def _line(cells: Iterable[str | int]) -> str:
 
 
 def _cell(cell: str | int) -> str | int:
-    # Numbers are ours; a text may be anybody's.
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    # Numbers are ours; a text may be anybody's, and `=HYPERLINK(…)` in a note must stay text.
+    return guarded(cell) if isinstance(cell, str) else cell
 
 
 HEADER_ROW: Final = ",".join(_COLUMNS) + "\r\n"

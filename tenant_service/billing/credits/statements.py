@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Table, Text, bindparam, case, cast, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    select,
+    tuple_,
+)
 
 from service_kit.db.columns import UtcDateTime
 from service_kit.db.keyset import Position
@@ -136,22 +148,31 @@ class Statements:
         """Living tenants whose balance is below their threshold, the lowest first."""
         accounts, tenants = self._tables.accounts.c, self._organizations.c
         query = (
-            select(
+            self._low(
                 tenants.id,
                 tenants.slug,
                 tenants.name,
                 accounts.replies_remaining.label("remaining"),
                 accounts.low_balance_threshold.label("threshold"),
             )
-            .select_from(
-                self._tables.accounts.join(self._organizations, tenants.id == accounts.organization_id)
-            )
-            .where(accounts.replies_remaining < accounts.low_balance_threshold)
-            .where(tenants.status != TenantStatus.DELETED.value)
             .order_by(accounts.replies_remaining, tenants.id)
             .limit(limit)
         )
         return await session.rows(query)
+
+    async def count_low(self, session: ReadSession) -> int:
+        """How many living tenants have a balance below their threshold."""
+        return int(await session.scalar(self._low(func.count())))
+
+    def _low(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        accounts, tenants = self._tables.accounts.c, self._organizations.c
+        joined = self._tables.accounts.join(self._organizations, tenants.id == accounts.organization_id)
+        return (
+            select(*columns)
+            .select_from(joined)
+            .where(accounts.replies_remaining < accounts.low_balance_threshold)
+            .where(tenants.status != TenantStatus.DELETED.value)
+        )
 
     async def threshold(self, session: ReadSession, organization_id: str) -> int | None:
         accounts = self._tables.accounts.c

@@ -27,6 +27,7 @@ TABLES = (
     "enrollment_attempts",
     "operator_sessions",
     "operator_preferences",
+    "saved_views",
     "idempotency_keys",
     "audit_events",
     "audit_pii",

@@ -91,6 +91,7 @@ async def test_a_change_reaches_a_reader_at_once(process: AdminProcess) -> None:
         assert change == {
             "type": "change",
             "version": snapshot["version"] + 1,
+            "changedAt": process.clock.now().timestamp(),
             "upserts": [entry("adm_support", "support", active=False)],
             "removed": [],
         }

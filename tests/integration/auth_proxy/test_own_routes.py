@@ -262,6 +262,10 @@ async def test_alone_the_sidecar_itself_says_who_asks(access_key: SigningKey, tm
             "permissions": sorted(OPERATOR_PERMISSIONS[Role.SUPPORT]),
         }
         assert str(answer["expiresAt"]).endswith("+00:00")
+        raw = await sidecar.get(
+            "/api/access-sso", method="POST", token=sidecar.token(STRANGER), headers=(("Origin", ORIGIN),)
+        )
+        assert raw.header("X-Content-Type-Options") == "nosniff"
         assert sidecar.upstream.received == []
 
 

@@ -192,3 +192,16 @@ class TestStaticFiles:
     async def test_nothing_else_is_served(self, office: BackOffice, name: str) -> None:
         """Only exact hashed names; no path leads out of the folder."""
         assert (await office.get(f"/static/panel/{name}")).status == 404
+
+
+async def test_files_travel_small_and_pages_as_they_are(office: BackOffice) -> None:
+    """Files are compressed for who takes it; a page with form tokens never is (BREACH)."""
+    (sheet,) = set(re.findall(r"/static/panel/panel\.[a-z0-9]+\.css", (await office.get("/manage")).text))
+    takes = {"Accept-Encoding": "gzip, br"}
+    small = await office.get(sheet, headers=takes)
+    whole = await office.get(sheet, headers={"Accept-Encoding": "identity"})
+    page = await office.get("/manage", headers=takes)
+
+    assert (small.headers["Content-Encoding"], small.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert small.text == whole.text
+    assert ("Content-Encoding" in whole.headers, "Content-Encoding" in page.headers) == (False, False)

@@ -250,7 +250,7 @@ async def test_evidence_of_a_period(both: House, role: Role) -> None:
     assert "tenant.created" in page.words
     assert "support@example.com adm_support" in page.words
     assert "Nothing was refused or failed in this time." in page.words
-    assert "not_configured" in page.words
+    assert "not configured" in page.words
     plain = await both.office.get("/manage/audit/evidence", role)
     assert "Not verified for this page yet" in plain.words
 

@@ -137,6 +137,7 @@ async def test_the_list_shows_every_invitation_by_its_public_id(sqlite_process: 
         "expiresAt": "2026-01-04T03:04:05Z",
         "lastSentAt": None,
         "acceptedAt": None,
+        "halfAcceptedBy": None,
     }
     assert all(re.fullmatch(r"inv_[0-9A-Z]{26}", row["id"]) for row in first.body["data"])
 

@@ -12,6 +12,7 @@ from yarl import URL
 from service_kit.identity.model import Role
 from tenant_service.tenants import handlers as tenant_handlers
 from tenant_service.tenants.counting import TenantCounter
+from tests.integration.tenant_service.lives import ask
 from tests.integration.tenant_service.tenant_process import TENANTS, TenantProcess, new_tenant
 
 
@@ -224,7 +225,7 @@ async def test_bytes_that_are_no_text_find_nothing(process: TenantProcess) -> No
     ("role", "status"),
     [(Role.SUPER_ADMIN, 200), (Role.SUPPORT, 200), (Role.READ_ONLY, 200), (Role.SECURITY, 403), (None, 403)],
 )
-@pytest.mark.parametrize("target", [TENANTS, "/internal/v1/tenant-counts"])
+@pytest.mark.parametrize("target", [TENANTS, "/internal/v1/tenant-counts", "/internal/v1/tenant-attention"])
 async def test_who_may_list(
     sqlite_process: TenantProcess, role: Role | None, status: int, target: str
 ) -> None:
@@ -252,6 +253,56 @@ async def test_the_counts_tell_the_states(process: TenantProcess) -> None:
         "pendingInvitations": 3,
         "approximate": False,
     }
+
+
+async def test_the_list_of_those_who_run_out(process: TenantProcess) -> None:
+    """`lowBalance` leaves the living tenants below their threshold, page by page; P-01 counts the same."""
+    await fill(process, 5, seconds_between=1)
+    for number, replies in ((0, 99), (1, 100), (2, 1), (3, 5)):
+        made = await ask(
+            process,
+            "POST",
+            f"/acme-{number:02}/credits/grants",
+            {"replies": replies, "reason": "A few to begin with"},
+            key=f"key-{number}",
+        )
+        assert made.status == 201
+    await process.sql(
+        "UPDATE organizations SET status = 'deleted', deleted_at = created_at WHERE slug = 'acme-03'"
+    )
+    first = await page(process, lowBalance="true", limit=1)
+    second = await page(process, lowBalance="true", limit=1, cursor=first["page"]["nextCursor"])
+    told = await (await process.get("/internal/v1/tenant-attention")).json()
+    other = await process.get(f"{TENANTS}?cursor={first['page']['nextCursor']}&limit=1")
+
+    assert slugs(first) + slugs(second) == ["acme-02", "acme-00"]
+    assert second["page"]["hasMore"] is False
+    assert told["lowBalances"] == 2
+    assert (other.status, (await other.json())["code"]) == (400, "INVALID_CURSOR")
+    assert (await process.get(f"{TENANTS}?lowBalance=perhaps")).status == 400
+
+
+async def test_what_ends_within_a_day_is_counted(process: TenantProcess) -> None:
+    """P-01: open invitations of the next 24 hours, neither canceled ones nor those that are over."""
+    await fill(process, 3)
+    process.clock.advance(24 * 3600)
+    await fill_others(process)
+
+    async def expiring() -> int:
+        told = await (await process.get("/internal/v1/tenant-attention", Role.READ_ONLY)).json()
+        return int(told["expiringInvitations"])
+
+    assert await expiring() == 3
+    process.clock.advance(24 * 3600)  # the first three are over, and no job has said so yet
+    assert await expiring() == 2
+    await process.sql("UPDATE invitations SET status = 'canceled' WHERE email <> 'bob@example.com'")
+    assert await expiring() == 0
+
+
+async def fill_others(process: TenantProcess) -> None:
+    """Two whose invitations have two days left."""
+    for slug in ("later-one", "later-two"):
+        await process.create(new_tenant(slug, primaryAdminEmail=f"ann@{slug}.example"))
 
 
 async def test_a_large_count_is_remembered_for_a_short_while(process: TenantProcess) -> None:

@@ -19,9 +19,14 @@ from service_kit.web.openapi import openapi_document
 from tests.fakes.clock import FrozenClock
 
 SNAPSHOT = Path(__file__).parents[3] / "docs" / "openapi" / "admin_service.json"
-ONES_OWN = ("/api/admin/me", "/api/admin/global-admins/{id}/sessions", "/api/admin/events/catalogue")
+ONES_OWN = (
+    "/api/admin/me",
+    "/api/admin/global-admins/{id}/sessions",
+    "/api/admin/events/catalogue",
+    "/api/admin/search",
+)
 """What every operator may ask about themselves; another operator's sessions need the permission. The event
-catalogue holds no data.
+catalogue holds no data, and the search shows each kind only to who may list it.
 """
 ENVIRON = {
     "TENANT_SERVICE_URL": "http://127.0.0.1:1",

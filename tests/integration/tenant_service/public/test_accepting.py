@@ -402,6 +402,15 @@ async def test_who_was_left_outside_is_listed(site: TenantSite) -> None:
         (user["id"], made["invitationId"].rpartition("_")[0])
     ]
     assert await site.process.metric(metric) == 1
+    assert await _shown_to_operators(site) == (1, [user["id"]])
     assert (await site.accept(made["invitationId"], slug="initech")).status == 200
     await job.work(job.limit)
     assert await site.process.metric(metric) == 0
+    assert await _shown_to_operators(site) == (0, [None])
+
+
+async def _shown_to_operators(site: TenantSite) -> tuple[int, list[str | None]]:
+    """The dashboard's number (P-01), and the accounts that initech's invitations name (P-06)."""
+    told = await (await site.process.get("/internal/v1/tenant-attention")).json()
+    listed = await (await site.process.get("/api/admin/tenants/initech/invitations")).json()
+    return told["partialFailures"], [row["halfAcceptedBy"] for row in listed["data"]]

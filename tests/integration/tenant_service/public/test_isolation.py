@@ -190,6 +190,7 @@ async def test_an_unknown_host_says_nothing(sqlite_site: TenantSite) -> None:
                 headers={"Host": host, "X-Forwarded-Host": "acme.app.example.com", "Forwarded": "host=acme"},
             )
             assert (answer.status, await answer.text()) == (404, "Not Found")
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_another_site_sends_nothing(sqlite_site: TenantSite) -> None:

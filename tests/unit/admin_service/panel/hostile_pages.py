@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from admin_service.panel.layout import SignedInOperator, Toast
 from admin_service.panel.views.audit import AuditFilters
+from admin_service.panel.views.dashboard import Tile
 from admin_service.panel.views.operators import EnrollmentView
 from admin_service.panel.views.parts import FieldError, Link, Notice
 from admin_service.panel.views.problem import conflict, permission_denied
@@ -15,6 +16,7 @@ from admin_service.panel.views.tenants import (
     TenantOwner,
 )
 from tests.unit.admin_service.panel.sample_billing import hostile_billing_pages
+from tests.unit.admin_service.panel.sample_guides import hostile_guide_pages
 from tests.unit.admin_service.panel.sample_operators import hostile_operator_pages
 from tests.unit.admin_service.panel.sample_pages import Page
 from tests.unit.admin_service.panel.sample_system import hostile_system_pages
@@ -64,13 +66,14 @@ def hostile_pages(text: str) -> tuple[Page, ...]:
     tenant_row = replace(
         TENANTS[0], id=text, slug=text, name=text, email=text, plan=text, status=text, owner_state=text
     )
+    tile = Tile("tile-x", text, text, "/manage", text, "danger")
     return (
         Page(
             "dashboard",
             frame,
             replace(DASHBOARD, operator_email=text, operator_role=text, recent=(row,), partial=notice),
         ),
-        Page("dashboard-absent", frame, replace(DASHBOARD, tenants=None, tenants_absent=text)),
+        Page("dashboard-absent", frame, replace(DASHBOARD, tiles=(tile,), tiles_absent=text)),
         Page(
             "tenants",
             frame,
@@ -170,6 +173,7 @@ def hostile_pages(text: str) -> tuple[Page, ...]:
             ),
         ),
         *hostile_billing_pages(frame, text),
+        *hostile_guide_pages(text),
         *hostile_operator_pages(frame, text),
         *hostile_users_pages(frame, text),
         *hostile_system_pages(frame, text),

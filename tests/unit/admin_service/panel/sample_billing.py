@@ -12,6 +12,7 @@ from admin_service.panel.views.billing import (
     LedgerLine,
     TenantBillingView,
     TenantLine,
+    TimeLeft,
 )
 from admin_service.panel.views.billing_grants import (
     GrantPreview,
@@ -93,12 +94,23 @@ _GRANT: Final = GrantRow(
     created_at=NOW - timedelta(days=3),
     expires_at=NOW + timedelta(days=40),
     ticket_ref="SUP-4821",
+    left=TimeLeft(93.02, 40, is_short=False),
 )
 _GRANTS: Final = (
     _GRANT,
-    replace(_GRANT, id="grant_2", state="used", remaining=0, expires_at=None, ticket_ref=""),
-    replace(_GRANT, id="grant_3", state="voided", remaining=0, void_reason="Granted to the wrong tenant"),
-    replace(_GRANT, id="grant_4", state="expired", remaining=0, expires_at=NOW - timedelta(days=1)),
+    replace(_GRANT, id="grant_2", state="used", remaining=0, expires_at=None, ticket_ref="", left=None),
+    replace(_GRANT, id="grant_5", remaining=3, left=TimeLeft(4.1, 0, is_short=True)),
+    replace(
+        _GRANT,
+        id="grant_3",
+        state="voided",
+        remaining=0,
+        left=None,
+        void_reason="Granted to the wrong tenant",
+    ),
+    replace(
+        _GRANT, id="grant_4", state="expired", remaining=0, left=None, expires_at=NOW - timedelta(days=1)
+    ),
 )
 _ENTRY: Final = LedgerLine(
     id="txn_01KDYAK348C5X7SGAGCBQF0000",

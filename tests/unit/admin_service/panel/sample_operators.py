@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from admin_service.panel.layout import Frame
 from admin_service.panel.pages.operator_forms import NOTICES
-from admin_service.panel.views.operator_detail import OperatorDetailView, OwnPageView, SessionLine
+from admin_service.panel.views.operator_detail import OperatorDetailView, SessionLine
 from admin_service.panel.views.operator_forms import (
     FormState,
     OperatorDeactivateView,
@@ -18,7 +18,9 @@ from admin_service.panel.views.operator_forms import (
 )
 from admin_service.panel.views.operator_token import OperatorTokenView
 from admin_service.panel.views.operators import OperatorListView, OperatorRow
+from admin_service.panel.views.own_page import Liked, OwnPageView, matrix_of
 from admin_service.panel.views.parts import FieldError, Link, Notice, Pager
+from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
 from tests.unit.admin_service.panel.sample_page import Page
 from tests.unit.admin_service.panel.sample_values import EVENTS, FRAME, NOW, OPERATORS, PRODUCTION, READER
 
@@ -59,6 +61,10 @@ OWN = OwnPageView(
     version=1,
     sessions=SESSIONS[:1],
     recent=EVENTS[:2],
+    form=FORM,
+    liked=Liked("dark", "compact", "Asia/Kolkata", shortcuts=False),
+    matrix=matrix_of({"security": OPERATOR_PERMISSIONS[Role.SECURITY]}, tuple(Permission)),
+    permissions=READER.permissions,
 )
 NEW = OperatorNewView(form=FORM, roles=ROLES)
 ROLE = OperatorRoleView(operator=JONAS, form=FORM, version=4, roles=ROLES)
@@ -136,6 +142,16 @@ OPERATOR_PAGES: tuple[Page, ...] = (
     ),
     Page("operator-you", FRAME, replace(DETAIL, operator=ADA)),
     Page("own-page", READER, replace(OWN, operator=replace(_THEO, is_you=True))),
+    Page(
+        "own-page-refused",
+        READER,
+        replace(
+            OWN,
+            operator=replace(_THEO, is_you=True),
+            form=replace(FORM, errors=(FieldError("timeZone", "Must be a time zone such as UTC"),)),
+            liked=Liked("light", "comfortable", "Mars/Olympus"),
+        ),
+    ),
     Page("operator-role", FRAME, ROLE),
     Page("operator-role-errors", FRAME, replace(ROLE, form=SHORT, role="security", reason="short")),
     Page("operator-role-conflict", FRAME, replace(ROLE, form=CONFLICT, role="security")),

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from admin_service.panel.layout import Toast
 from admin_service.panel.views.audit import AuditDetailView, AuditFilters, AuditListView
-from admin_service.panel.views.dashboard import DashboardView, DayCount, TenantCounts
+from admin_service.panel.views.billing_packs import CreditTotals
+from admin_service.panel.views.dashboard import DashboardView, DayCount
 from admin_service.panel.views.operators import EnrollmentView
 from admin_service.panel.views.parts import FieldError, Link, Pager
 from admin_service.panel.views.problem import (
@@ -26,6 +27,7 @@ from admin_service.panel.views.tenants import (
 )
 from tests.unit.admin_service.panel.sample_billing import BILLING_PAGES
 from tests.unit.admin_service.panel.sample_evidence import EVIDENCE_PAGES
+from tests.unit.admin_service.panel.sample_guides import GUIDE_PAGES
 from tests.unit.admin_service.panel.sample_operators import OPERATOR_PAGES
 from tests.unit.admin_service.panel.sample_page import Page
 from tests.unit.admin_service.panel.sample_system import SYSTEM_PAGES
@@ -49,6 +51,7 @@ from tests.unit.admin_service.panel.sample_values import (
     TENANT_LIST,
     TENANT_NEW,
     TENANTS,
+    TILES,
 )
 
 __all__ = ["PAGES", "Page"]
@@ -60,8 +63,9 @@ PAGES: tuple[Page, ...] = (
         replace(FRAME, environment="production"),
         replace(
             DASHBOARD,
-            tenants=None,
-            tenants_absent="The tenant count is not available: the tenant service is away.",
+            tiles=TILES[-1:],
+            tiles_absent="The tenant count is not available: the tenant service is away.",
+            credits=None,
             partial=AWAY,
         ),
     ),
@@ -70,7 +74,8 @@ PAGES: tuple[Page, ...] = (
         FRAME,
         replace(
             DASHBOARD,
-            tenants=TenantCounts(0, 0, 0, 0),
+            tiles=tuple(replace(tile, value="0", note="", tone="neutral") for tile in TILES),
+            credits=CreditTotals(0, 0),
             recent=(),
             activity=tuple(DayCount(day.day, 0) for day in ACTIVITY),
         ),
@@ -81,8 +86,8 @@ PAGES: tuple[Page, ...] = (
         DashboardView(
             operator_email="theo@example.com",
             operator_role="security",
-            tenants=None,
-            tenants_absent="Your role does not see tenants.",
+            tiles=TILES[-1:],
+            tiles_absent="Your role does not see tenants.",
             recent=EVENTS[:5],
             activity=ACTIVITY,
             may_view_audit=True,
@@ -182,6 +187,7 @@ PAGES: tuple[Page, ...] = (
     ),
     *BILLING_PAGES,
     *EVIDENCE_PAGES,
+    *GUIDE_PAGES,
     *OPERATOR_PAGES,
     *SYSTEM_PAGES,
     *USERS_PAGES,

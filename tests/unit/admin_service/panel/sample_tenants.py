@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from admin_service.panel.views.operator_forms import FormState
-from admin_service.panel.views.parts import FieldError, Link, Notice, Pager
+from admin_service.panel.views.parts import FieldError, Link, Notice, Pager, Undo
 from admin_service.panel.views.tenant_place import (
     AccountLine,
     FlagLine,
@@ -142,6 +142,7 @@ INVITATIONS = TenantInvitationsView(
         ),
         replace(INVITATION, email="old@acme.example", look="expired", can_change=False),
         replace(INVITATION, email="no@acme.example", look="canceled", can_change=False),
+        replace(INVITATION, email="half@acme.example", half_accepted_by="usr_01JD7Q2M4XK9V6T8R3N5B00009"),
     ),
     pager=Pager(),
 )
@@ -200,6 +201,15 @@ AUDIT = TenantAuditView(
     filters={"event": "tenant.*"},
 )
 
+UNDO = Undo(
+    label="Undo: suspend",
+    action=f"{HEAD.href}/suspend",
+    csrf_token="1.x",
+    idempotency_key="k" * 32,
+    until=NOW + timedelta(minutes=10),
+    reason="Restored by mistake a moment ago",
+)
+
 TENANT_PAGES: tuple[Page, ...] = (
     Page(
         "tenant-actions",
@@ -209,9 +219,7 @@ TENANT_PAGES: tuple[Page, ...] = (
             permissions=EVERY,
             account_count=24,
             flags=(("beta_inbox", True), ("voice", False)),
-            notice=Notice(
-                "success", "The tenant was restored", "", Link("Undo: suspend", f"{HEAD.href}/suspend")
-            ),
+            notice=Notice("success", "The tenant was restored", undo=UNDO),
         ),
     ),
     Page(
@@ -248,7 +256,7 @@ TENANT_PAGES: tuple[Page, ...] = (
             role="admin",
             accept_url="https://acme.app.example.com/accept-invite/inv_01JD7Q2M4XK9V6T8R3N5B0C1ZA_7H2K9M4P6Q8R1S3T5V7W9X0Y2Z",
             expires_at=NOW + timedelta(hours=48),
-            cancel_href=f"{HEAD.href}/invitations/inv_1/cancel",
+            undo=replace(UNDO, action=f"{HEAD.href}/invitations/inv_1/cancel", reason=""),
         ),
     ),
     Page("tenant-accounts", FRAME, ACCOUNTS),

@@ -8,9 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from admin_service.panel.layout import Frame, SignedInOperator
 from admin_service.panel.views.audit import AuditDetailView, AuditListView, AuditRow
-from admin_service.panel.views.dashboard import DashboardView, DayCount, TenantCounts
+from admin_service.panel.views.audit_check import PredicateCheckView
+from admin_service.panel.views.billing_packs import CreditDay, CreditTotals
+from admin_service.panel.views.dashboard import DashboardView, DayCount, Tile
+from admin_service.panel.views.list_tools import Column, ListTools, ViewLink
 from admin_service.panel.views.operators import OperatorRow
-from admin_service.panel.views.parts import Notice, Pager
+from admin_service.panel.views.parts import FieldError, Notice, Pager
 from admin_service.panel.views.tenants import (
     BillingSummary,
     ConnectedAccount,
@@ -23,6 +26,7 @@ from admin_service.panel.views.tenants import (
     TenantOwner,
     TenantRow,
 )
+from admin_service.panel.views.users import HOWS
 
 NOW = datetime(2026, 11, 21, 14, 3, 22, tzinfo=UTC)
 NONCE = "c2FtcGxlLW5vbmNlLTEyOGJpdHM="
@@ -240,17 +244,53 @@ ACTIVITY = tuple(
     for offset in range(30)
 )
 
+TILES = (
+    Tile("tile-tenants", "Tenants", "128", "/manage/tenants", is_watched=False),
+    Tile("tile-active", "Active", "117", "/manage/tenants?status=active", is_watched=False),
+    Tile("tile-suspended", "Suspended", "4", "/manage/tenants?status=suspended", is_watched=False),
+    Tile("tile-invitations", "Pending invitations", "7", is_watched=False),
+    Tile("tile-expiring", "Expiring in 24 h", "2", note="invitations"),
+    Tile("tile-low", "Low balances", "3", "/manage/tenants?lowBalance=true"),
+    Tile("tile-partial", "Partial failures", "1", "/manage/audit", "accounts without a place", "warning"),
+    Tile("tile-dead", "Dead messages", "2", "/manage/system/queues", "given up", "danger"),
+    Tile("tile-chain", "Audit chain", "Intact", "/manage/audit", "no break on record"),
+)
+CREDITS = CreditTotals(
+    liability=84_500,
+    reserved=0,
+    days=tuple(
+        CreditDay(
+            NOW.date() - timedelta(days=29 - number), (number * 37) % 5 * 900, (number * 53) % 11 * 140, 0, 0
+        )
+        for number in range(30)
+    ),
+)
 DASHBOARD = DashboardView(
     operator_email=ADA.email,
     operator_role=ADA.role,
-    tenants=TenantCounts(total=128, active=117, suspended=4, pending_invitations=7),
+    tiles=TILES,
     recent=EVENTS,
     activity=ACTIVITY,
+    credits=CREDITS,
     may_list_tenants=True,
     may_create_tenant=True,
     may_view_audit=True,
 )
+TOOLS = ListTools(
+    list="tenants",
+    path="/manage/tenants",
+    kept={},
+    columns=(Column("email", "Email"), Column("plan", "Plan"), Column("created", "Created")),
+    address="https://admin.example.com/manage/tenants",
+    csv_href="/manage/tenants?format=csv",
+    views=(
+        ViewLink("view_1", "Everything", "/manage/tenants", is_on=True),
+        ViewLink("view_2", "Suspended, the oldest first", "/manage/tenants?status=suspended&sort=oldest"),
+    ),
+    csrf_token="views-token",
+)
 TENANT_LIST = TenantListView(
+    tools=TOOLS,
     rows=TENANTS,
     plans=("free", "starter", "pro", "enterprise"),
     total=128,
@@ -313,6 +353,8 @@ TENANT_FRESH = replace(
     recent=EVENTS[:2],
 )
 AUDIT_LIST = AuditListView(
+    as_of=NOW,
+    tools=replace(TOOLS, list="audit", path="/manage/audit", columns=(), csv_href="", views=()),
     rows=EVENTS,
     events=("tenant.created", "billing.credits.granted", "admin.access.denied"),
     actions=("create_tenant", "grant_replies"),
@@ -320,6 +362,13 @@ AUDIT_LIST = AuditListView(
     pager=Pager(older="/manage/audit?cursor=older"),
 )
 AUDIT_DETAIL = AuditDetailView(
+    check=PredicateCheckView(
+        csrf_token="check-token",
+        text="ma",
+        how=HOWS[0][0],
+        hows=HOWS,
+        errors=(FieldError("text", "Type what nobody could have mistyped: at least three characters."),),
+    ),
     row=EVENTS[4],
     chain="global",
     chain_seq=18_204,

@@ -216,7 +216,7 @@ def test_the_theme_stands_in_the_document(theme: Any) -> None:
     """The theme is in the first bytes of the page, so nothing flashes, and its button is pressed."""
     html = RENDERER.render(replace(FRAME, theme=theme), DASHBOARD)
 
-    assert f'<html lang="en" data-theme="{theme}">' in html
+    assert f'<html lang="en" data-theme="{theme}" ' in html
     assert f'value="{theme}" aria-pressed="true"' in html
     assert len(re.findall(r'name="theme" value="\w+" aria-pressed="true"', html)) == 1
 
@@ -277,23 +277,33 @@ def test_the_dashboard_shows_who_and_how_much() -> None:
     with_billing = RENDERER.render(FRAME, replace(DASHBOARD, billing_available=True))
 
     assert "<strong>ada.okafor@example.com</strong>" in html
-    assert '<span class="tile-value">128</span>' in html
+    assert '<span class="tile-value" id="tile-tenants">128</span>' in html
     assert 'class="place" href="/manage/tenants"' in html
     assert 'class="place" href="/manage/audit"' in html
     assert 'href="/manage/billing"' not in html
     assert 'class="place" href="/manage/billing"' in with_billing
 
 
-def test_the_chart_is_also_a_table() -> None:
-    """Each of the 30 bars says its day and count, and the same numbers stand in a table."""
+def test_the_charts_are_also_tables() -> None:
+    """Each bar says its day and count, and the same numbers stand in a table (P-01)."""
     page = Page("dashboard", FRAME, DASHBOARD)
-    bars = list(elements(page, "rect"))
-    (chart,) = [svg for svg in elements(page, "svg") if svg.get("role") == "img"]
+    charts = [svg for svg in elements(page, "svg") if svg.get("role") == "img"]
+    bars = [[one for one in chart.iter() if local_name(one) == "rect"] for chart in charts]
 
-    assert len(bars) == 30
-    assert [local_name(child) for child in list(chart)[:2]] == ["title", "desc"]
-    assert "18 actions" in html_of(page)
-    assert len([cell for cell in elements(page, "th") if cell.get("scope") == "row"]) == 30
+    assert [len(each) for each in bars] == [60, 30]
+    assert {tuple(local_name(child) for child in list(chart)[:2]) for chart in charts} == {("title", "desc")}
+    assert "Actions: 18</title>" in html_of(page)
+    assert len([cell for cell in elements(page, "th") if cell.get("scope") == "row"]) == 60
+
+
+def test_a_live_tile_has_an_address() -> None:
+    """The region names its stream, and each number the id under which the stream speaks of it (P-01)."""
+    page = Page("dashboard", FRAME, DASHBOARD)
+    (region,) = [one for one in tree_of(page).iter() if one.get("data-live")]
+    values = [one for one in region.iter() if one.get("class") == "tile-value"]
+
+    assert region.get("data-live") == "/manage/live"
+    assert [one.get("id") for one in values] == [tile.id for tile in DASHBOARD.tiles]
 
 
 def test_the_invitation_link_is_only_where_it_was_made() -> None:

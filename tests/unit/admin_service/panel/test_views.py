@@ -1,4 +1,4 @@
-"""What views work out from what they were given: addresses, counts, summaries, the chart."""
+"""What views work out from what they were given: addresses, counts, summaries."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from admin_service.panel.rendering import clock_text, day_text, iso_time, plural, utc_text, zoned_text
 from admin_service.panel.views.audit import AuditFilters, AuditListView
-from admin_service.panel.views.chart import HEIGHT, WIDTH, bar_chart, round_ceiling
 from admin_service.panel.views.operators import time_left
 from admin_service.panel.views.parts import FieldError, count_text, messages_by_field, page_url, path_segment
 from admin_service.panel.views.problem import account_deactivated, internal, not_found, tenant_service_away
@@ -112,30 +111,6 @@ def test_the_first_message_of_a_field_is_shown_beside_it() -> None:
     errors = (FieldError("slug", "first"), FieldError("slug", "second"), FieldError("name", "third"))
 
     assert messages_by_field(errors) == {"slug": "first", "name": "third"}
-
-
-@given(st.lists(st.integers(0, 10**7), min_size=1, max_size=60))
-def test_every_bar_stays_inside_the_drawing(counts: list[int]) -> None:
-    """Bars do not overlap, do not leave the drawing, and a day with any action is visible."""
-    chart = bar_chart(tuple((date(2026, 1, 1) + timedelta(days=n), count) for n, count in enumerate(counts)))
-    right = 0.0
-
-    for bar in chart.bars:
-        assert right <= bar.x + 0.02
-        right = bar.x + bar.width
-        assert bar.y >= 0
-        assert bar.y + bar.height == pytest.approx(HEIGHT)
-        assert (bar.height >= 2) == (bar.count > 0)
-    assert right <= WIDTH + 0.02
-    assert chart.total == sum(counts)
-
-
-@pytest.mark.parametrize(
-    "largest, ceiling", [(0, 2), (1, 2), (3, 4), (5, 10), (11, 20), (41, 100), (999, 1000)]
-)
-def test_the_top_line_is_a_round_number(largest: int, ceiling: int) -> None:
-    """The axis shows numbers that a reader can halve in the head."""
-    assert round_ceiling(largest) == ceiling
 
 
 def test_times_speak_the_operators_zone_and_utc() -> None:

@@ -1,0 +1,1 @@
+"""Jumping to what somebody can name: ids, slugs, tenants, packs, operators."""
