@@ -229,6 +229,8 @@ ENROLLMENT: Final = "/enrollment"
 BUILT_IN: Final[tuple[Route, ...]] = (
     # The panel and what it needs: each page checks its own permission.
     _admin("*", "/manage", Requirement.OPERATOR),
+    # A stream of half a minute each: of its own, so that nobody takes its length for a slow panel.
+    _admin("GET", "/manage/live", Requirement.OPERATOR),
     _admin("GET", "/static/panel", Requirement.PERSON),
     _admin("GET POST", ENROLLMENT, Requirement.PERSON),
     _admin("POST DELETE", BOOT_EXCHANGE, Requirement.OPERATOR),

@@ -17,6 +17,7 @@ from service_kit.errors import (
 from service_kit.telemetry.logging import get_logger
 
 PROBLEM_JSON: Final = "application/problem+json"
+_NO_SNIFFING: Final = "X-Content-Type-Options"
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 HtmlProblem = Callable[[web.Request, ProblemError], web.StreamResponse | None]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -47,7 +48,7 @@ def problem_response(error: ProblemError, request_id: str) -> web.Response:
             {"pointer": field.pointer, "code": field.code, "message": field.message} for field in error.fields
         ]
     document = problem_document(error.status, error.code, error.message, request_id=request_id, extra=extra)
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **error.headers}
+    headers = {"Cache-Control": "no-store", _NO_SNIFFING: "nosniff", **error.headers}
     # A name that a client sent in no UTF-8 holds lone surrogates; \udcff is their way in JSON too.
     body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
     return web.Response(status=error.status, body=body, content_type=PROBLEM_JSON, headers=headers)
@@ -56,13 +57,16 @@ def problem_response(error: ProblemError, request_id: str) -> web.Response:
 def problem_middleware(html: HtmlProblem | None = None) -> Middleware:
     """Answer every error as a problem, or as a page where `html` gives one.
 
-    An error that nobody named is a defect: it is logged with its trace and answered without one.
+    An error that nobody named is a defect: it is logged with its trace and answered without one. Every answer
+    that passes here, a redirect too, forbids a browser to guess what it is.
     """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            return await handler(request)
+            answer = await handler(request)
+            answer.headers.setdefault(_NO_SNIFFING, "nosniff")
+            return answer  # noqa: TRY300 - an else branch would stand after four excepts
         except ProblemError as error:
             problem = error
         except web.HTTPException as error:

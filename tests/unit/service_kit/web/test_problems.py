@@ -32,6 +32,24 @@ async def answer_to(error: BaseException, html: Any = None) -> tuple[ClientRespo
         return response, await response.read()
 
 
+async def test_every_answer_forbids_sniffing() -> None:
+    """A redirect or a small answer that its handler wrote by hand is no exception (ASVS 3.4.4)."""
+
+    async def moved(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=303, headers={"Location": "/"})
+
+    async def own(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, headers={"X-Content-Type-Options": "nosniff"})
+
+    app = web.Application(middlewares=[problem_middleware()])
+    app.router.add_get("/moved", moved)
+    app.router.add_get("/own", own)
+    async with TestClient(TestServer(app)) as client:
+        for path in ("/moved", "/own"):
+            response = await client.get(path, allow_redirects=False)
+            assert response.headers.getall("X-Content-Type-Options") == ["nosniff"]
+
+
 NAMED = [
     kind
     for kind in vars(errors).values()
