@@ -13,6 +13,8 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from admin_service.api_document import handlers as api_handlers
+from admin_service.api_document.document import ApiDocument
 from admin_service.audit import handlers as audit_handlers
 from admin_service.audit import predicate_check
 from admin_service.audit.evidence import AuditEvidence
@@ -245,6 +247,7 @@ def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:
         *predicate_check.endpoints(SupportSearch(services.tenants)),
         *system_handlers.endpoints(services.system),
         *jump_handlers.endpoints(services.jumps),
+        *api_handlers.endpoints(panel.api),
         *panel_endpoints(panel),
     )
 
@@ -347,7 +350,7 @@ def build_panel(
 ) -> PanelServices:
     """What the panel's pages may ask."""
     assets = Assets.load(STATIC)
-    return PanelServices(
+    panel = PanelServices(
         operators=services.operators,
         provisioning=services.provisioning,
         standing=services.standing,
@@ -374,7 +377,10 @@ def build_panel(
         origins=settings.origins,
         environment=settings.app_env,
         host_suffix=f".{settings.tenant_base_domain}",
+        # The table that it tells of has the panel's rows too, so it is made when it is asked for.
+        api=ApiDocument(lambda: endpoints(services, panel), services.tenants),
     )
+    return panel
 
 
 def _key_source(settings: AdminSettings, clock: Clock) -> tuple[PublicKeys, JwksSource]:

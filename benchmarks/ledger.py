@@ -30,7 +30,7 @@ from tenant_service.billing.credits.schemas import NewGrant
 from tenant_service.billing.credits.service import Caps
 from tenant_service.billing_wiring import BillingParts
 from tenant_service.recording import CountedRecorder
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tenant_service.tenants.models import Currency, Organization, TenantStatus
 
 ROUNDS = 5
@@ -45,7 +45,7 @@ class Bench:
     """One database with two tenants that have more credit than a run can use."""
 
     def __init__(self, database: Database) -> None:
-        self.clock, self.tables, self.database = SystemClock(), Tables(), database
+        self.clock, self.tables, self.database = SystemClock(), schema(), database
         ids = IdFactory(self.clock)
         recorder = CountedRecorder(
             AuditRecorder(self.tables.audit, ids, self.clock), CollectorRegistry(), "bench"

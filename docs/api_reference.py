@@ -46,6 +46,10 @@ to the code, and `docs/generate.py --check` holds this page equal to them.
   pointer for each wrong member. The codes of each endpoint stand with it; those that any endpoint may give
   stand at its service.
 * **Lists** have `data` and `page`; `page.nextCursor` goes back as `cursor`, which belongs to its filters.
+* **From a running one:** `GET /api/admin/openapi.json` is the operators' part of both services as one
+  document, and `/api/admin/docs` the same as a page. While the tenant service is away the document has the
+  member `x-partial`: make no client of it then. Where a schema of both has one name and two meanings, the
+  tenant service's is `tenant_service.<name>`.
 
 [spa.md](spa.md) says what a frontend can rely on; [credits.md](credits.md) has a client for the product's
 runtime. The listeners for operations (`/livez`, `/readyz`, `/metrics`, and the public keys on the sidecar's)

@@ -43,7 +43,7 @@ from service_kit.web.measuring import measuring_middleware
 from service_kit.web.ops import Departure, Readiness, ReadinessCheck, ReadinessGauge, ops_app
 from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
-from tenant_service import attention
+from tenant_service import api_document, attention
 from tenant_service.accounts import handlers as account_handlers
 from tenant_service.audit import handlers as audit_handlers
 from tenant_service.audit.repository import ActivityRepository
@@ -64,7 +64,7 @@ from tenant_service.support import handlers as support_handlers
 from tenant_service.support.composition import SearchRules, SupportParts, open_support
 from tenant_service.system import handlers as system_handlers
 from tenant_service.system.working import JOBS, QUEUES, Work
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tenant_service.tenant_wiring import TenantParts, wire_tenants
 from tenant_service.tenants import handlers as tenant_handlers
 
@@ -93,7 +93,7 @@ class Applications:
 
 def endpoints() -> tuple[Endpoint, ...]:
     """Every endpoint of the internal listener: routes, guards and OpenAPI are made from this table."""
-    return (
+    rows = (
         *tenant_handlers.endpoints(),
         *attention.endpoints(),
         *inviting_handlers.endpoints(),
@@ -105,6 +105,7 @@ def endpoints() -> tuple[Endpoint, ...]:
         *pack_handlers.endpoints(),
         *credit_handlers.endpoints(),
     )
+    return (*rows, *api_document.endpoints(rows))
 
 
 def runtime_endpoints() -> tuple[Endpoint, ...]:
@@ -174,7 +175,7 @@ def _resources(
             metrics = AuditMetrics(registry, _NAMESPACE)
             await _wire(app, settings, clock, database, registry, metrics=metrics)
             stack.callback(app[PLANE].passwords.close)
-            beat = settings.audit_keeping.beat(database, Tables().audit, clock, shown, metrics)
+            beat = settings.audit_keeping.beat(database, schema().audit, clock, shown, metrics)
             stack.push_async_callback(beat.close)
             await beat.start()
             runner = _runner(app[JOBS], database, clock, registry)
@@ -194,7 +195,7 @@ async def _wire(
     *,
     metrics: AuditMetrics,
 ) -> None:
-    tables, ids = Tables(), IdFactory(clock)
+    tables, ids = schema(), IdFactory(clock)
     audit = AuditQueries(tables.audit)
     cursor_key = await ensure_service_key(database, tables.service_keys, "cursor", clock)
     work = Work(settings, database, tables, clock)
@@ -239,7 +240,7 @@ async def _wire_support(app: web.Application, settings: TenantSettings, parts: S
 
 
 def _runner(jobs: list[Job], database: Database, clock: Clock, registry: CollectorRegistry) -> JobRunner:
-    return runner_of(jobs, database, Tables().jobs, clock, registry, namespace=_NAMESPACE, queues=QUEUES)
+    return runner_of(jobs, database, schema().jobs, clock, registry, namespace=_NAMESPACE, queues=QUEUES)
 
 
 def _database_check(internal: web.Application) -> ReadinessCheck:

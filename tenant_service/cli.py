@@ -30,7 +30,7 @@ from service_kit.web.serving import PortInUseError, Site, run_service, serving
 from tenant_service.app import MIGRATIONS, create_app
 from tenant_service.billing.telling import add_ledger_arguments, tell_ledger, verify_ledger
 from tenant_service.settings import TenantSettings
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 
 _PUBLIC_OPTIONS = {"keepalive_timeout": 75.0}
 """A connection that rests, or dribbles a further head, is closed after that many seconds."""
@@ -124,7 +124,7 @@ def _restore(settings: TenantSettings, arguments: argparse.Namespace) -> int:
 def _kept(settings: TenantSettings) -> tuple[Keeper, dict[str, Path]]:
     """The database and its log, and the files beside them."""
     keeping = settings.audit_keeping
-    keeper = Keeper(settings.database_url.get_secret_value(), Tables().audit, keeping, MIGRATIONS)
+    keeper = Keeper(settings.database_url.get_secret_value(), schema().audit, keeping, MIGRATIONS)
     return keeper, {
         "AUDIT_SIGNING_KEY_FILE": keeping.key_file,
         "AUDIT_PREDICATE_KEY_FILE": settings.predicate_key,
@@ -134,14 +134,14 @@ def _kept(settings: TenantSettings) -> tuple[Keeper, dict[str, Path]]:
 
 def _audit_verify(settings: TenantSettings, arguments: argparse.Namespace) -> int:
     url = settings.database_url.get_secret_value()
-    proof = asyncio.run(verify(url, Tables().audit, settings.audit_keeping, chain=arguments.chain))
+    proof = asyncio.run(verify(url, schema().audit, settings.audit_keeping, chain=arguments.chain))
     return tell(proof, as_json=arguments.json)
 
 
 def _audit_erase(settings: TenantSettings, arguments: argparse.Namespace) -> int:
     url = settings.database_url.get_secret_value()
     try:
-        print(asyncio.run(erase(url, Tables().audit, SystemClock(), arguments)))
+        print(asyncio.run(erase(url, schema().audit, SystemClock(), arguments)))
     except WrongArgumentsError as error:
         return refused("tenant-service", error)
     return 0
@@ -149,4 +149,4 @@ def _audit_erase(settings: TenantSettings, arguments: argparse.Namespace) -> int
 
 def _ledger_verify(settings: TenantSettings, arguments: argparse.Namespace) -> int:
     url = settings.database_url.get_secret_value()
-    return tell_ledger(asyncio.run(verify_ledger(url, Tables().billing)), as_json=arguments.json)
+    return tell_ledger(asyncio.run(verify_ledger(url, schema().billing)), as_json=arguments.json)

@@ -1,5 +1,7 @@
 """Every table of the tenant service's database, in one place; it holds no connection."""
 
+from functools import cache
+
 from service_kit.audit.tables import AuditTables
 from service_kit.db.columns import new_metadata
 from service_kit.db.service_keys import service_keys_table
@@ -30,3 +32,13 @@ class Tables:
         self.audit = AuditTables(self.metadata)
         self.jobs = JobTables(self.metadata)
         self.billing = BillingTables(self.metadata)
+
+
+@cache
+def schema() -> Tables:
+    """The one description of the schema in this process.
+
+    It never changes while the code does not. Two of them would be different tables to SQLAlchemy, which would
+    compile every statement twice, and making one takes a twentieth of a second.
+    """
+    return Tables()

@@ -8,6 +8,7 @@ from tests.fixtures.databases import (
     sqlite_url,
 )
 from tests.fixtures.identities import vouch
+from tests.fixtures.memory_folder import keep_files_in_memory
 from tests.fixtures.sidecar import access_key, sidecar
 from tests.fixtures.templates import compile_templates_once
 
@@ -22,3 +23,7 @@ __all__ = [
     "sqlite_url",
     "vouch",
 ]
+
+
+def pytest_configure() -> None:
+    keep_files_in_memory()

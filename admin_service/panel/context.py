@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from aiohttp import web
 
+from admin_service.api_document.document import ApiDocument
 from admin_service.audit.evidence import Evidence
 from admin_service.audit.export import Export, ExportAsked
 from admin_service.audit.models import Activity, AuditDetail, AuditPage, KnownEvent
@@ -282,6 +283,7 @@ class PanelServices:
     origins: tuple[str, ...]
     environment: str
     host_suffix: str
+    api: ApiDocument
 
     @property
     def over_https(self) -> bool:

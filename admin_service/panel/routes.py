@@ -10,8 +10,10 @@ from typing import Final
 
 from aiohttp import web
 
+from admin_service.api_document.schemas import DocsQuery
 from admin_service.panel.context import PanelServices, see_other
 from admin_service.panel.pages import (
+    api_docs,
     audit,
     audit_checking,
     audit_evidence,
@@ -54,6 +56,7 @@ from admin_service.panel.pages.tenant_flags import SWITCH
 from admin_service.panel.pages.tenant_invitations import CANCEL, INVITE, RESEND
 from admin_service.panel.pages.tenant_life import DELETE, RESTORE, SUSPEND, UNDELETE
 from admin_service.panel.pages.tenant_people import END_SESSIONS, REMOVE_ACCOUNT
+from admin_service.panel.views.api_docs import DOCS_PATH
 from service_kit.errors import ProblemError
 from service_kit.identity.model import Permission
 from service_kit.web.api import Access, Audience, Call, Endpoint
@@ -215,6 +218,16 @@ def endpoints(services: PanelServices) -> tuple[Endpoint, ...]:
     pages = (_endpoint(row, services) for row in _PAGES)
     return (
         *pages,
+        # A page of the API: in its own document, by the name that the document has.
+        Endpoint(
+            "GET",
+            DOCS_PATH,
+            Audience.OPERATOR,
+            partial(api_docs.show_api_docs, services),
+            "The same document as a page for people; `q` filters it.",
+            query=DocsQuery,
+            files=("text/html",),
+        ),
         Endpoint("GET", "/manage/", Audience.OPERATOR, _to_dashboard, "The dashboard", page=True),
         # Anybody whom Access let in may ask for "/"; the dashboard itself decides who sees it.
         Endpoint("GET", "/", Audience.PERSON, _to_dashboard, "The way to the dashboard", page=True),

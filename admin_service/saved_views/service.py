@@ -23,8 +23,9 @@ from service_kit.clock import Clock
 from service_kit.db.session import Database
 from service_kit.errors import FieldProblem, UnprocessableError
 from service_kit.identity.model import InternalIdentity
-from service_kit.ids import IdFactory
+from service_kit.ids import IdFactory, is_id
 
+_KIND: Final = "view"
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """A name that reverses the text around it, or breaks its line, lies about the menu."""
 
@@ -57,7 +58,7 @@ class SavedViews:
         Raises UnprocessableError for a name or an address that is none, TooManyViewsError,
         EnrollmentRequiredError, AccountDeactivatedError.
         """
-        view = SavedView(self._ids.new("view"), where, _given_name(name), _given_query(query))
+        view = SavedView(self._ids.new(_KIND), where, _given_name(name), _given_query(query))
         operator_id = operator_id_of(caller.actor)
         async with self._database.write() as session:
             # The row is held: of two saves at once the second sees the first, and the bound holds.
@@ -70,8 +71,11 @@ class SavedViews:
 
     async def remove(self, caller: Caller, view_id: str) -> None:
         """Raises EnrollmentRequiredError; a view that is gone, or another's, is no error and no hint."""
+        operator_id = operator_id_of(caller.actor)
+        if not is_id(view_id, _KIND):  # a NUL, say, is what no PostgreSQL takes for a text
+            return
         async with self._database.write() as session:
-            await self._views.remove(session, operator_id_of(caller.actor), view_id)
+            await self._views.remove(session, operator_id, view_id)
 
 
 def _given_name(name: str) -> str:

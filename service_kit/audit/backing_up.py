@@ -192,6 +192,9 @@ async def _prove_and_record(
         on_progress = watcher.proving(sum(head.seq for head in heads))
         proof = await keeper.keeping.prover(database, keeper.tables).prove(on_progress=on_progress)
         _require_ours_alone(proof, heads, despite_witness=wanted.despite_witness)
+        await _require_own_code(keeper, draft)
+        if (heads, await _checkpoint(database, keeper.tables)) != (manifest.audit_heads, manifest.checkpoint):
+            raise BackupError("its manifest tells of another audit log than the file holds")
         recorder = AuditRecorder(keeper.tables, IdFactory(clock), clock)
         async with database.write() as session:
             (event_id,) = await recorder.record(session, _entry(manifest, proof, wanted))
@@ -211,6 +214,23 @@ def _require_ours_alone(proof: Proof, heads: Sequence[HeadOfChain], *, despite_w
                 f"the other service has witnessed another history: {named(found)}. After an earlier restore "
                 "that is so (docs/backup.md): then say --despite-the-witness"
             )
+
+
+async def _require_own_code(keeper: Keeper, draft: Path) -> None:
+    """No trigger or view may be missing, changed or somebody else's.
+
+    Ours guard the log against changes; one that was added would work inside the service, below its checks.
+    """
+    with files.draft_of(draft.with_name(f"{draft.name}.schema")) as fresh:
+        database = Database.open(f"sqlite:///{fresh}")
+        try:
+            await migrate(database, keeper.scripts)
+        finally:
+            await database.close()
+        differing = files.code_of(fresh) ^ files.code_of(draft)
+    if differing:
+        name, _code = min(differing)
+        raise BackupError(f"its schema is not the one of this version: the trigger or view {name!a} differs")
 
 
 def _entry(manifest: Manifest, proof: Proof, wanted: Wanted) -> AuditEntry:

@@ -18,6 +18,8 @@ from service_kit.errors import UnavailableError
 from service_kit.telemetry.logging import get_logger
 
 SECONDS: Final = 30.0
+_FIRST_SECONDS: Final = 1.0
+"""A service that has just started answers first, and proves its log a moment later."""
 _OVERLAP: Final = timedelta(minutes=10)
 """Asked for again at each beat: another replica may have committed a checkpoint late."""
 _MOST_PAGES: Final = 50
@@ -74,6 +76,7 @@ class AuditBeat:
             _log.warning("audit_witness_delayed")
 
     async def _run(self) -> None:
+        await asyncio.sleep(_FIRST_SECONDS)
         while True:
             try:
                 await self.once()

@@ -27,13 +27,18 @@ OnBytes = Callable[[int], None]
 class BackupError(Exception):
     """The backup was not made, or nothing was restored; the text says why and what to do."""
 
+    def __str__(self) -> str:
+        """Printable: a manifest or a table's name may be anybody's, and this text goes to a terminal."""
+        return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in super().__str__())
+
 
 def sqlite_file(database_url: str) -> Path:
-    """The file of a SQLite URL. Raises BackupError for PostgreSQL."""
+    """The file of a SQLite URL, behind a symbolic link too. Raises BackupError for PostgreSQL."""
     url = parse_database_url(database_url)
     if url.get_backend_name() != "sqlite":
         raise BackupError("the database is PostgreSQL: use pg_dump or pg_basebackup (docs/backup.md)")
-    return Path(url.database or "")
+    file = Path(url.database or "")
+    return file.resolve() if file.is_symlink() else file
 
 
 @contextlib.contextmanager
@@ -115,6 +120,13 @@ def revision_of(database: Path) -> str:
         known = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone()
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
         return str(row[0]) if row else ""
+
+
+def code_of(database: Path) -> frozenset[tuple[str, str]]:
+    """Its triggers and views, by name and text: what a schema can do while rows are written or read."""
+    with _opened(database) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')")
+        return frozenset((str(name), str(code)) for name, code in found)
 
 
 def seal(draft: Path) -> None:

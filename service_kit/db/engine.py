@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from service_kit.db.tls import TLS_MODE, TlsError, tls_arguments, without_tls_parameters
+from service_kit.db.tls import EMPTY_PARAMETER, TlsError, tls_arguments, without_tls_parameters
 
 SQLITE_BUSY_MS: Final = 5000
 _SQLITE_READERS: Final = 4
@@ -63,8 +63,8 @@ def parse_database_url(value: str) -> URL:
 
 
 def _require_tls_parameters(value: str, url: URL) -> None:
-    if f"{TLS_MODE}=" in value and TLS_MODE not in url.query:  # the parser drops what is empty
-        raise DatabaseUrlError(f"has an empty {TLS_MODE}")
+    if (empty := EMPTY_PARAMETER.search(value)) is not None:  # the parser drops what is empty
+        raise DatabaseUrlError(f"has an empty {empty[1]}")
     try:
         tls_arguments(url)
     except TlsError as error:

@@ -27,7 +27,8 @@ def sole_process(database_url: str) -> Iterator[None]:
     if url.get_backend_name() != "sqlite" or not url.database:
         yield
         return
-    path = Path(f"{url.database}.lock")
+    # Beside the file itself: by another name, a symbolic link, it is the same database.
+    path = Path(f"{Path(url.database).resolve()}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -4,6 +4,7 @@ The driver knows `ssl` only, and takes it for granted that a server without TLS 
 A mode that is misspelt must therefore never be passed over.
 """
 
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,6 +16,8 @@ _PROVEN: Final = ("verify-ca", "verify-full")
 TLS_MODE: Final = "sslmode"
 _ROOT, _CERTIFICATE, _KEY = "sslrootcert", "sslcert", "sslkey"
 _PARAMETERS: Final = (TLS_MODE, _ROOT, _CERTIFICATE, _KEY)
+EMPTY_PARAMETER: Final = re.compile(f"[?&]({'|'.join(_PARAMETERS)})=?(?=&|$)")
+"""In a URL: a mode that nobody filled in would be none, and a root like that would be any root."""
 
 
 class TlsError(ValueError):
@@ -52,6 +55,8 @@ def _context(given: Mapping[str, str], *, checks_name: bool) -> ssl.SSLContext:
     """The server must prove itself by the named root, or by one that this machine trusts."""
     try:
         context = ssl.create_default_context(cafile=given.get(_ROOT))
+        if _KEY in given and _CERTIFICATE not in given:
+            raise TlsError(f"{_KEY} needs {_CERTIFICATE}")
         if _CERTIFICATE in given:
             context.load_cert_chain(given[_CERTIFICATE], given.get(_KEY))
     except (OSError, ssl.SSLError):

@@ -104,6 +104,8 @@ class JobRunner:
 
     async def _look_on(self) -> None:
         is_announced = False
+        # A service that has just started answers first.
+        await asyncio.sleep(self._look_seconds / 2)
         while True:
             try:
                 if not is_announced:

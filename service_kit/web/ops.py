@@ -26,7 +26,7 @@ class Readiness:
 ReadinessCheck = Callable[[], Awaitable[Readiness]]
 MetricsPage = Callable[[], Awaitable[tuple[bytes, str]]]
 """The page and its content type."""
-_READY_SECONDS: Final = 1.0
+_READY_SECONDS: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -62,8 +62,10 @@ class ReadinessGauge:
         # One look at a time, and none is cut off: a cancelled query may take its connection with it.
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
-        await asyncio.wait({self._asking}, timeout=_READY_SECONDS)
-        self._gauge.set(int(self._asking.done() and self._asking.result()))
+        # By a name of its own: while this page waits, another one may have begun the next look.
+        asking = self._asking
+        await asyncio.wait({asking}, timeout=_READY_SECONDS)
+        self._gauge.set(int(asking.done() and not asking.cancelled() and asking.result()))
 
     async def _ask(self) -> bool:
         try:

@@ -3,13 +3,13 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 
 
 def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Tables().metadata,
+        target_metadata=schema().metadata,
         render_as_batch=connection.dialect.name == "sqlite",
         transactional_ddl=True,
     )

@@ -18,7 +18,7 @@ from service_kit.settings import load_settings
 from service_kit.web.api import Endpoint
 from tenant_service import app as tenant
 from tenant_service.settings import TenantSettings
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.fixtures.identities import Vouch
 from tests.fixtures.sidecar import AUD, ORIGIN, SidecarUnderTest
 
@@ -134,7 +134,7 @@ async def test_the_api_that_is_built_asks_for_the_agreed_permissions(
 
 def test_operators_and_tenants_share_no_table() -> None:
     """R-035: the two databases have only technical tables in common, and only one knows operators."""
-    ours, theirs = ADMIN_TABLES.tables, Tables().metadata.tables
+    ours, theirs = ADMIN_TABLES.tables, schema().metadata.tables
 
     assert set(ours) & set(theirs) <= TECHNICAL
     assert "global_admins" in ours

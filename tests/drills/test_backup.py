@@ -246,6 +246,30 @@ def _no_key(alone: Service) -> None:
     alone.keeper.keeping.key_file.unlink()
 
 
+def _a_trigger_removed(alone: Service) -> None:
+    """The log is as it was, and from now on it could be rewritten."""
+    _alter(alone)
+
+
+def _a_trigger_added(alone: Service) -> None:
+    """What comes back with the database and works inside the service."""
+    with closing(sqlite3.connect(alone.backup_file)) as connection:
+        connection.execute(
+            "CREATE TRIGGER back_door AFTER INSERT ON audit_events BEGIN"
+            " UPDATE global_admins SET deactivated_at = NULL; END"
+        )
+    _say(alone, sha256=sha256(alone.backup_file.read_bytes()).hexdigest())
+
+
+def _a_manifest_of_other_heads(alone: Service) -> None:
+    _say(alone, auditHeads=[{"chain": "global", "seq": 999, "hash": "0" * 64}])
+
+
+def _a_manifest_that_writes(alone: Service) -> None:
+    """To the terminal of whoever restores."""
+    _say(alone, service="\x1b]0;restored\x07\x1b[2Jtenant")
+
+
 def _alter(alone: Service, *statements: str) -> None:
     """What somebody does who can write both the file and its manifest."""
     with closing(sqlite3.connect(alone.backup_file, isolation_level=None)) as connection:
@@ -273,6 +297,10 @@ def _say(alone: Service, **changes: object) -> None:
         (_no_database, "not a database"),
         (_loose_row, "refers to a row that is gone"),
         (_no_key, "bring it back first"),
+        (_a_trigger_removed, "schema is not the one of this version: .*'audit_"),
+        (_a_trigger_added, "schema is not the one of this version: .*'back_door'"),
+        (_a_manifest_of_other_heads, "manifest tells of another audit log"),
+        (_a_manifest_that_writes, r"backup of \\x1b\]0;restored\\x07\\x1b\[2Jtenant"),
     ],
 )
 async def test_nothing_unproven_is_put_in_place(
@@ -296,6 +324,20 @@ async def test_nothing_is_restored_under_a_running_service(alone: Service) -> No
     await alone.back_up()
     with sole_process(alone.keeper.url), pytest.raises(DatabaseInUseError):
         await alone.restore(Wanted(REASON, replace=True))
+
+
+async def test_a_symbolic_link_is_the_database_behind_it(alone: Service) -> None:
+    """By another name the running service is noticed as well, and the link stays one."""
+    await alone.back_up()
+    link = alone.folder / "link.db"
+    link.symlink_to(alone.file)
+    with sole_process(alone.keeper.url), pytest.raises(DatabaseInUseError):
+        await alone.restore(Wanted(REASON, replace=True), to=link)
+    await alone.database.close()
+    done = await alone.restore(Wanted(REASON, replace=True), to=link)
+
+    assert (done.database, link.is_symlink()) == (alone.file, True)
+    assert (await alone.prove(link)).verified.checked == 13
 
 
 async def test_a_database_that_is_there_is_kept_aside(alone: Service) -> None:

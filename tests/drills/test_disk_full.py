@@ -12,7 +12,7 @@ import pytest
 from service_kit.clock import SystemClock
 from service_kit.db.session import Database
 from service_kit.identity.signing import IdentitySigner
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.drills.test_postgres_restarts import status_of
 from tests.e2e.test_replicas import (
     House,
@@ -40,7 +40,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         try:
             await only.start()
             clients = Clients([only, only], session, Vouch(key=sidecar), worker)
-            yield House([only], Postman(), Database.open(url), Tables(), clients)
+            yield House([only], Postman(), Database.open(url), schema(), clients)
         finally:
             await only.end(signal.SIGKILL)
 

@@ -12,7 +12,7 @@ import pytest
 from service_kit.clock import SystemClock
 from service_kit.db.session import Database
 from service_kit.identity.signing import IdentitySigner
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.drills.own_postgres import OwnPostgres, own_postgres
 from tests.e2e.test_replicas import (
     House,
@@ -54,7 +54,7 @@ async def house(postgres: OwnPostgres, tmp_path: Path) -> AsyncIterator[House]:
             await only.start()
             # Twice the same: whoever got no answer asks again with the same key, here the same process.
             clients = Clients([only, only], session, Vouch(key=sidecar), worker)
-            yield House([only], postman, database, Tables(), clients)
+            yield House([only], postman, database, schema(), clients)
         finally:
             await only.end(signal.SIGKILL)
             await database.close()

@@ -22,7 +22,7 @@ from service_kit.clock import SystemClock
 from service_kit.db.session import Database
 from service_kit.identity.keys import SigningKey, public_jwks
 from service_kit.identity.signing import IdentitySigner
-from tenant_service.tables import Tables
+from tenant_service.tables import Tables, schema
 from tests.fixtures.crews import lasting_port
 from tests.fixtures.identities import Vouch, new_key
 from tests.fixtures.replicas import GRANT, USE, Clients, Replica, public_id
@@ -152,7 +152,7 @@ async def house(postgres_url: str, tmp_path: Path) -> AsyncIterator[House]:
             # At the same time, on an empty database: both want to migrate it and to make the keys.
             await asyncio.gather(*(each.start() for each in replicas))
             clients = Clients(replicas, session, Vouch(key=sidecar), worker)
-            yield House(replicas, postman, database, Tables(), clients)
+            yield House(replicas, postman, database, schema(), clients)
         finally:
             await asyncio.gather(*(each.end(signal.SIGKILL) for each in replicas if each.process))
             await database.close()

@@ -32,7 +32,7 @@ from service_kit.identity.keys import parse_public_jwks
 from service_kit.identity.model import Role
 from service_kit.ids import IdFactory
 from service_kit.web import streaming
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.admin_service.admin_process import asker
 from tests.integration.admin_service.exporting import EXPORT, ask, exported, lived_in, public_keys
 from tests.integration.panel.back_office import House
@@ -92,7 +92,7 @@ def test_a_forged_file_with_a_place_twice_is_broken_and_no_crash(monkeypatch: py
 
 async def test_long_cells_and_long_manifests_are_no_break(both: House, tmp_path: Path) -> None:
     """R-031: an honest file with a cell beyond the limit of Python's csv is as it was sent, and says so."""
-    recorder = AuditRecorder(Tables().audit, IdFactory(both.office.clock), both.office.clock)
+    recorder = AuditRecorder(schema().audit, IdFactory(both.office.clock), both.office.clock)
     async with both.tenant.database.write() as session:
         entry = AuditEntry(WITNESSED, SYSTEM, "x", details={"long": "x" * 200_000})
         await recorder.record(session, entry)
@@ -126,7 +126,7 @@ def test_a_forged_file_fills_no_memory() -> None:
     """data-model 2.6: what is remembered of a line is short, however long its names and hashes are."""
     huge = "x" * 1_000_000
     row = {"chain": huge, "chain_seq": 1, "hash": huge, "prev_hash": huge, "id": "a", "occurred_at": "b"}
-    columns = {name: row.get(name, "") for name in map(str, Tables().audit.events.c.keys())}
+    columns = {name: row.get(name, "") for name in map(str, schema().audit.events.c.keys())}
     lines = [
         json.dumps({"person": None, "row": {**columns, "chain_seq": n}, "source": "admin"}) for n in (1, 2)
     ]
@@ -230,7 +230,7 @@ async def test_the_other_log_may_wait_for_its_turn(
     """R-030: while the rows of one service are sent for minutes, the other one's stream is not given up."""
     monkeypatch.setattr(streaming, "WRITE_SECONDS", 0.2)
     monkeypatch.setattr(streaming.send_stream, "__kwdefaults__", {"patience": 0.2})
-    recorder = AuditRecorder(Tables().audit, IdFactory(both.office.clock), both.office.clock)
+    recorder = AuditRecorder(schema().audit, IdFactory(both.office.clock), both.office.clock)
     async with both.tenant.database.write() as session:
         for number in range(250):
             entry = AuditEntry(WITNESSED, SYSTEM, "x", details={"long": f"{number:03}" * 40_000})
@@ -249,7 +249,7 @@ async def test_the_other_log_may_wait_for_its_turn(
 
 async def test_an_error_of_the_database_names_no_value(both: House, logs: list[Any]) -> None:
     """G: what an unforeseen error of the database says in a log holds no parameter of the statement."""
-    users = Tables().people.users
+    users = schema().people.users
     with pytest.raises(Exception, match="constraint") as caught:
         async with both.tenant.database.write() as session:
             await session.execute(insert(users).values(id="usr_1", email="secret@person.example"))

@@ -69,11 +69,8 @@ async def grant(services: PanelServices, call: Call) -> web.Response:
             return await _show_again(services, call, form, error)
         raise
     done = "granted-suspended" if made.warning == "TENANT_SUSPENDED" else "granted"
-    return see_other(
-        page_url(
-            billing_path(call.path("tenant_id")), {DONE: done, GRANT: made.grant.id, **stamped(services)}
-        )
-    )
+    told = {DONE: done, GRANT: made.grant.id, **stamped(services, call)}
+    return see_other(page_url(billing_path(call.path("tenant_id")), told))
 
 
 def seen_of(replies: int, expires_at: datetime | None) -> str:

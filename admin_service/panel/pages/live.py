@@ -13,7 +13,7 @@ from aiohttp import web
 from admin_service.operators.own_row import operator_id_of
 from admin_service.panel.context import PanelServices
 from admin_service.panel.pulse import take_pulse, tiles_of
-from service_kit.errors import UnavailableError
+from service_kit.errors import ProblemError, UnavailableError
 from service_kit.telemetry.logging import get_logger
 from service_kit.web.api import Call
 
@@ -42,12 +42,16 @@ async def stream_tiles(services: PanelServices, call: Call) -> web.StreamRespons
             return web.Response(status=204, headers={"Cache-Control": "no-store"})
         response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(call.request)
+        ended = False
         try:
             await _send(services, call, response)
-        except (ConnectionError, TimeoutError) as error:
-            _log.info("live_reader_gone", cause=type(error).__name__)
-            if call.request.transport is not None:
-                call.request.transport.abort()  # a reader that does not read holds its buffers for ever
+            ended = True
+        except (ConnectionError, TimeoutError, ProblemError) as error:
+            _log.info("live_stream_cut", cause=type(error).__name__)
+        finally:
+            # A reader that does not read holds its buffers for ever, and no page may follow the events.
+            if not ended and call.request.transport is not None:
+                call.request.transport.abort()
         return response
 
 

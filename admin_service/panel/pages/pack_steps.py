@@ -61,7 +61,7 @@ class PackStep:
             if is_gone(error):
                 return see_other(done_url("gone"))
             raise
-        return see_other(done_url(self.done, call.path("id"), stamped(services)))
+        return see_other(done_url(self.done, call.path("id"), stamped(services, call)))
 
     @property
     def _form(self) -> str:

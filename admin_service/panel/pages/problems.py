@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from admin_service.panel.context import PanelServices, identity_frame, page, see_other
+from admin_service.panel.views.api_docs import DOCS_PATH
 from admin_service.panel.views.audit import AUDIT_PATH
 from admin_service.panel.views.operators import OPERATORS_PATH
 from admin_service.panel.views.parts import Link
@@ -29,7 +30,7 @@ from service_kit.errors import ProblemError
 from service_kit.web.guard import IDENTITY
 
 ENROLLMENT_PATH: Final = "/enrollment"
-_PAGES: Final = ("/manage", ENROLLMENT_PATH)
+_PAGES: Final = ("/manage", ENROLLMENT_PATH, DOCS_PATH)
 _HTML: Final = frozenset({"text/html", "application/xhtml+xml"})
 _TO_AUDIT: Final = Link("Audit log", AUDIT_PATH)
 _TO_OPERATORS: Final = Link("All operators", OPERATORS_PATH)

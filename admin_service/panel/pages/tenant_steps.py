@@ -217,7 +217,7 @@ def back_to(call: Call, path: str, notice: str) -> web.Response:
 
 def back_to_undo(sent: Sent, notice: str) -> web.Response:
     """To the tenant's own page, which offers for a while to take the step back."""
-    told = {NOTICE_PARAMETER: notice, **stamped(sent.services)}
+    told = {NOTICE_PARAMETER: notice, **stamped(sent.services, sent.call)}
     return see_other(page_url(tenant_path(sent.call), told))
 
 

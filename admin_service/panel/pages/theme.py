@@ -15,7 +15,9 @@ _YEAR_SECONDS: Final = 365 * 24 * 60 * 60
 _HOME: Final = "/manage"
 _MOST_CHARACTERS: Final = 2000
 # Only a page of the panel, spelled plainly: `//evil`, a backslash, a scheme or a dot segment does not fit.
-_OWN_PAGE: Final = re.compile(r"/manage(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*(\?[A-Za-z0-9_.~%&=+:,@*/-]*)?")
+_OWN_PAGE: Final = re.compile(
+    r"(/manage(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*|/api/admin/docs)(\?[A-Za-z0-9_.~%&=+:,@*/-]*)?"
+)
 
 
 async def choose_theme(services: PanelServices, call: Call) -> web.Response:

@@ -1,15 +1,16 @@
 """Taking the last step back: a form beside the notice about it, for ten minutes (panel.md, rule 7).
 
 It opens no way of its own: the form is that of the inverse step, with its token, its key and its reason,
-and the service behind decides as ever.
+and the service behind decides as ever. It is offered only to whoever did the step: a link that somebody made
+up would else put one click, with a reason that is not true, where a page with a warning stands.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from admin_service.panel.context import PanelServices
+from admin_service.panel.forms import TOKEN_SECONDS
 from admin_service.panel.pages.operator_forms import new_form
 from admin_service.panel.views.parts import Undo
 from service_kit.identity.model import Permission
@@ -17,12 +18,13 @@ from service_kit.web.api import Call
 
 AT: Final = "at"
 _WINDOW: Final = timedelta(minutes=10)
-_SECONDS: Final = re.compile(r"[0-9]{1,11}", re.ASCII)
+_STAMP: Final = "undo"
+"""No form has this name, so that a stamp is no form's token."""
 
 
-def stamped(services: PanelServices) -> Mapping[str, str]:
-    """When the step was done, for the address that tells of it."""
-    return {AT: str(int(services.clock.now().timestamp()))}
+def stamped(services: PanelServices, call: Call) -> Mapping[str, str]:
+    """When the step was done and by whom, signed, for the address that tells of it."""
+    return {AT: services.tokens.issue(call.actor.subject, _STAMP)}
 
 
 def undo(
@@ -39,11 +41,11 @@ def undo(
 
     `form` is the name that the inverse step's own form has. Without a `reason` the step asks for none.
     """
-    done_at = _done_at(call)
+    done_at = _done_at(services, call)
     if done_at is None or not call.actor.may(needs):
         return None
     until = done_at + _WINDOW
-    if not done_at - _WINDOW <= services.clock.now() < until:
+    if services.clock.now() >= until:
         return None
     return undo_now(services, call, form=form, action=action, label=label, reason=reason, until=until)
 
@@ -70,6 +72,10 @@ def undo_now(
     )
 
 
-def _done_at(call: Call) -> datetime | None:
-    text = call.request.query.get(AT, "")
-    return datetime.fromtimestamp(int(text), UTC) if _SECONDS.fullmatch(text) else None
+def _done_at(services: PanelServices, call: Call) -> datetime | None:
+    """None for a stamp that is not ours, or not of whoever asks."""
+    stamp = call.request.query.get(AT, "")
+    if not services.tokens.is_valid(stamp, call.actor.subject, _STAMP):
+        return None
+    ends, _dot, _mac = stamp.partition(".")
+    return datetime.fromtimestamp(int(ends) - TOKEN_SECONDS, UTC)

@@ -65,6 +65,26 @@ async def test_a_check_that_hangs_does_not_keep_the_page_back() -> None:
     assert took < 30
 
 
+async def test_two_pages_at_once_do_not_call_it_away() -> None:
+    """A page whose look has ended says what it found, also when another began the next look meanwhile."""
+    registry, gate = CollectorRegistry(), asyncio.Event()
+    later: list[asyncio.Task[None]] = []
+
+    async def check() -> Readiness:
+        if not later:  # the other page comes just when this look ends
+            later.append(asyncio.create_task(gauge.look()))
+        else:
+            await gate.wait()
+        return Readiness("database", ready=True)
+
+    gauge = ReadinessGauge(registry, "t", (check,))
+    await gauge.look()
+    assert value(registry, "t_ready") == 1.0
+    gate.set()
+    await asyncio.gather(*later)
+    await gauge.close()
+
+
 async def test_a_check_that_fails_does_not_cost_the_page() -> None:
     """An exception of a check is a no."""
     told, _ = await ready_of(True, False)

@@ -10,7 +10,7 @@ import aiohttp
 from admin_service.tables import AUDIT
 from service_kit.identity.keys import SigningKey, load_signing_keys, public_jwks
 from service_kit.identity.model import Role
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.panel.back_office import House, house
 from tests.integration.service_kit.audit.signing import sign_heads
 
@@ -31,7 +31,7 @@ async def lived_in(folder: Path) -> AsyncIterator[House]:
         both.office.clock.advance(1)
         for service, database, tables in (
             ("admin_service", both.office.database, AUDIT),
-            ("tenant_service", both.tenant.database, Tables().audit),
+            ("tenant_service", both.tenant.database, schema().audit),
         ):
             await sign_heads(database, tables, service, key_of(folder, service), both.office.clock)
         yield both

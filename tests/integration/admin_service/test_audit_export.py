@@ -19,7 +19,7 @@ from service_kit.audit.queries import AuditFilter
 from service_kit.identity.binding import DELEGATION_HEADER
 from service_kit.identity.keys import parse_public_jwks
 from service_kit.identity.model import Role
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.admin_service.admin_process import AdminProcess, asker
 from tests.integration.admin_service.exporting import EXPORT, READS, ask, exported, lived_in, public_keys
 from tests.integration.panel.back_office import House
@@ -122,8 +122,8 @@ async def test_rows_of_operators_stay_hidden_in_every_walk(both: House) -> None:
     """R-080: a reader without the permission gets no `admin.*` row of either service, and is told so."""
     support = Reader(asker(Role.SUPPORT).actor, "delegation")
     wanted = AuditFilter(scope="")
-    hidden = ExportWalk(both.tenant.database, Tables().audit, wanted, hide_admin_events=True)
-    shown = ExportWalk(both.tenant.database, Tables().audit, wanted, hide_admin_events=False)
+    hidden = ExportWalk(both.tenant.database, schema().audit, wanted, hide_admin_events=True)
+    shown = ExportWalk(both.tenant.database, schema().audit, wanted, hide_admin_events=False)
     events = [{one.row["event"] async for one in walk.rows()} for walk in (hidden, shown)]
     chosen = both.office.services.exporter.chosen(support, ExportAsked(wanted, ExportFormat.CSV))
 

@@ -78,7 +78,7 @@ async def test_start_serve_and_stop(tmp_path: Path, environ: dict[str, str], vou
             process.send_signal(signal.SIGTERM)
 
             assert await process.wait() == 0
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 15  # half of what a drain may take
 
 
 async def test_a_second_process_on_one_sqlite_file_is_refused(

@@ -24,7 +24,8 @@ async def test_views_are_kept_replaced_bounded_and_dropped(process: AdminProcess
     assert len(kept) == MOST_OF_ONE
     assert await views.of(own.actor, ListName.AUDIT) == []
     (theirs,) = await views.of(other.actor, ListName.TENANTS)
-    await views.remove(own, theirs.id)
+    for stranger in (theirs.id, "view_1", "\0", "\ud800", ""):
+        await views.remove(own, stranger)
     for view in kept:
         await views.remove(own, view.id)
     assert [row["query"] for row in await process.rows("saved_views")] == ["q=other"]

@@ -24,6 +24,7 @@ PAGES = [
     "/manage/tenants/new",
     "/manage/audit",
     "/manage/operators",
+    "/api/admin/docs",
     "/enrollment",
 ]
 FAILURES = ["/manage/nothing", "/manage/tenants/org_nobody", "/manage/audit/aud_x"]

@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientPayloadError, ClientResponse
 
 from admin_service.panel.live import LiveReadings
 from admin_service.panel.routes import PANEL
+from admin_service.tenant_answers import TenantCounts
+from admin_service.tenant_api import OnBehalf
+from service_kit.errors import ForbiddenError
 from service_kit.identity.model import Role
 from tests.fakes.tenant_api import FakeTenantApi
 from tests.integration.panel.back_office import BackOffice
@@ -143,6 +146,25 @@ async def test_a_service_that_comes_back_is_told_again(office: BackOffice, tenan
 
     assert before == {}
     assert after["tile-tenants"] == "0"
+
+
+async def test_a_refusal_on_the_way_cuts_the_stream(
+    office: BackOffice, tenants: FakeTenantApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No page and no problem is written among the events; the browser asks again, and hears what is wrong."""
+
+    async def refused(_behalf: OnBehalf) -> TenantCounts:
+        raise ForbiddenError("PERMISSION_DENIED", "Not any more")
+
+    live_of(office).tick_seconds = 0.05
+    async with stream(office, Role.SUPPORT) as response:
+        await event_of(response)
+        monkeypatch.setattr(tenants, "counts", refused)
+        with pytest.raises(ClientPayloadError):
+            async with asyncio.timeout(PATIENCE):
+                await response.content.read()
+
+    assert live_of(office).watching == 0
 
 
 async def test_it_is_for_operators(office: BackOffice) -> None:

@@ -10,7 +10,7 @@ from service_kit.audit.recorder import AuditRecorder
 from service_kit.identity.model import Role
 from service_kit.ids import IdFactory
 from tenant_service.people_events import INVITATION_PARTIAL_FAILURE
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.panel.back_office import House, Shown
 from tests.integration.panel.test_billing_pages import acme, grant
 
@@ -115,7 +115,7 @@ async def test_a_half_accepted_invitation_names_the_account(both: House) -> None
     """P-06, R-112: the badge with the recorded user id; the dashboard's number leads to the event."""
     tenant = await acme(both)
     (invitation,) = await both.tenant.rows("invitations")
-    tables, clock = Tables(), both.tenant.clock
+    tables, clock = schema(), both.tenant.clock
     ids, now = IdFactory(clock), clock.now()
     entry = AuditEntry(
         INVITATION_PARTIAL_FAILURE,

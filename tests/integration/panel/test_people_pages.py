@@ -239,6 +239,9 @@ class TestTheme:
             "/manage/../cdn-cgi/access/logout",
             "/manage/%2e%2e/x",
             "/managed",
+            "/api/admin/docsevil",
+            "/api/admin/docs/../tenants",
+            "/api/admin/openapi.json",
             "/manage@evil.example",
             "/manage\r\nSet-Cookie: x=y",
             "javascript:alert(1)",
@@ -257,6 +260,7 @@ class TestTheme:
             "/manage/tenants?q=a%26b+c&status=active",
             "/manage/audit?actorEmail=ada%40example.com&from=2026-01-01",
             "/manage/tenants/org_01ABC",
+            "/api/admin/docs?q=grant",
         ],
     )
     def test_our_own_pages_are_found_again(self, path: str) -> None:

@@ -125,7 +125,7 @@ async def test_a_suspension_is_told_in_numbers_done_and_taken_back(place: Place)
     assert await place.status() == "suspended"
     row = (await place.events("tenant.suspended"))[0]
     assert (row["reason"], row["ticket_ref"], row["actor_id"]) == (REASON, "SUP-1", "adm_support")
-    flash = await place.office.get(sent.headers["Location"])
+    flash = await place.office.get(sent.headers["Location"], Role.SUPPORT)
     assert "The tenant was suspended" in flash.words
     assert f'action="{place.path("/restore")}"' in flash.text
     assert "1 open session" not in (await place.get("/restore")).words

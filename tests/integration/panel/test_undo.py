@@ -65,6 +65,21 @@ async def test_ten_minutes_later_there_is_no_undo(place: Place) -> None:
     assert undo(late) == ""
     for at in ("9999999999", "0", "never", "-1", "1e9", ""):
         assert undo(await place.office.get(re.sub(r"at=[0-9]+", f"at={at}", done))) == ""
+        assert undo(await place.office.get(re.sub(r"at=.+", f"at={at}", done))) == ""
+
+
+async def test_a_link_that_somebody_made_up_offers_nothing(place: Place) -> None:
+    """Neither a time that was typed, nor the stamp of a colleague's step (R-085).
+
+    One click must not do, with a reason that is not true, what a page with a warning asks for.
+    """
+    made_up = place.path(f"?notice=restored&at={int(place.office.clock.now().timestamp())}")
+    page = await place.office.get(made_up, Role.SUPPORT)
+    assert ("The tenant was restored" in page.words, undo(page)) == (True, "")
+
+    done = (await place.fill("/suspend", Role.SUPPORT, reason=REASON)).headers["Location"]
+    assert undo(await place.office.get(done, Role.SUPPORT)) == place.path("/restore")
+    assert undo(await place.office.get(done, Role.SUPER_ADMIN)) == ""
 
 
 async def test_a_reason_that_says_nothing_is_refused_by_the_step(place: Place) -> None:

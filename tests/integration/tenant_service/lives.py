@@ -12,7 +12,7 @@ from service_kit.ids import IdFactory
 from service_kit.jobs.sealing import Seal
 from tenant_service.people.models import MemberRole
 from tenant_service.system.working import JOBS
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.tenant_service.people import add_tenant, add_user
 from tests.integration.tenant_service.tenant_process import (
     AUDIENCE,
@@ -92,7 +92,7 @@ async def add_session(process: TenantProcess, organization_id: str, user_id: str
         "revoked_at": None,
     }
     async with process.database.write() as session:
-        await session.execute(insert(Tables().people.sessions).values(values))
+        await session.execute(insert(schema().people.sessions).values(values))
     return session_id
 
 
@@ -114,7 +114,7 @@ async def add_account(process: TenantProcess, organization_id: str, name: str = 
         "version": 1,
     }
     async with process.database.write() as session:
-        await session.execute(insert(Tables().connected_accounts).values(values))
+        await session.execute(insert(schema().connected_accounts).values(values))
     return account_id
 
 
@@ -157,7 +157,7 @@ async def events(process: TenantProcess, organization_id: str) -> list[str]:
 async def letters(process: TenantProcess, database_url: str) -> list[str]:
     """The waiting letters' payloads, opened with the service's own key, oldest first."""
     seal = Seal.of_file(settings_for(database_url).outbox_key)
-    outbox = Tables().jobs.outbox
+    outbox = schema().jobs.outbox
     async with process.database.read() as session:
         rows = await session.rows(select(outbox).order_by(outbox.c.created_at, outbox.c.id))
     return [seal.open(row["id"], row["sealed_payload"]).decode() for row in rows]

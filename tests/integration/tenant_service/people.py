@@ -7,7 +7,7 @@ from sqlalchemy import insert
 from service_kit.ids import IdFactory
 from tenant_service.people.models import Member, MemberRole, User
 from tenant_service.people.repository import MemberRepository, UserRepository
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.tenant_service.tenant_process import TenantProcess, new_tenant
 
 
@@ -42,7 +42,7 @@ async def spend(process: TenantProcess, count: int) -> None:
         for seq in range(1, count + 1)
     ]
     async with process.database.write() as session:
-        await session.execute(insert(Tables().rate_limit_hits), hits)
+        await session.execute(insert(schema().rate_limit_hits), hits)
 
 
 async def _add(
@@ -51,7 +51,7 @@ async def _add(
     organizations: Sequence[str],
     role: MemberRole,
 ) -> Sequence[str]:
-    ids, now, tables = IdFactory(process.clock), process.clock.now(), Tables().people
+    ids, now, tables = IdFactory(process.clock), process.clock.now(), schema().people
     users, members = UserRepository(tables), MemberRepository(tables)
     made = [
         User(ids.new("usr"), email, name, email_verified=True, created_at=now, updated_at=now)

@@ -19,7 +19,7 @@ from service_kit.settings import load_settings
 from tenant_service.app import DATABASE, MIGRATIONS, Applications, create_app
 from tenant_service.asking import Asker
 from tenant_service.settings import TenantSettings
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.fakes.clock import FrozenClock
 from tests.fixtures.audit_keys import audit_key
 from tests.fixtures.databases import with_schema
@@ -104,7 +104,7 @@ class TenantProcess:
 
     async def record_admin_event(self, organization_id: str = "org_1") -> str:
         """An `admin.*` pair in this database, as a support search will write one; the global row's id."""
-        recorder = AuditRecorder(Tables().audit, IdFactory(self.clock), self.clock)
+        recorder = AuditRecorder(schema().audit, IdFactory(self.clock), self.clock)
         entry = AuditEntry(
             SUPPORT_QUERY, asker().actor, resource_id="search", organization_id=organization_id
         )

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from service_kit.audit.chain import row_hash
 from service_kit.identity.model import Role
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.tenant_service.tenant_process import TenantProcess, new_tenant
 
 EVENTS = "/internal/v1/audit-events"
@@ -57,7 +57,7 @@ async def test_rows_come_with_every_column(process: TenantProcess) -> None:
 async def test_the_hash_of_a_row_can_be_checked(process: TenantProcess) -> None:
     """`hash = SHA-256(prev_hash ‖ row)` holds for what the database gives back (data-model 2.6)."""
     await process.create(new_tenant(name="Cafe\u0301"))
-    events = Tables().audit.events
+    events = schema().audit.events
 
     async with process.database.read() as session:
         rows = await session.rows(events.select())

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from service_kit.db.migrations import DatabaseNewerError, migrate
 from service_kit.db.session import Database
 from tenant_service.app import MIGRATIONS
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.fixtures.databases import newest_revision
 from tests.integration.tenant_service.tenant_process import TenantProcess, new_tenant
 
@@ -32,7 +32,7 @@ def differences(connection: Connection) -> list[object]:
         # SQLite cannot tell the expression of an index; `schema_of` compares the statements instead.
         warnings.filterwarnings("ignore", message=".*expression-based index.*")
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, Tables().metadata))
+        return list(compare_metadata(context, schema().metadata))
 
 
 CONSTRAINTS = text(
@@ -67,9 +67,9 @@ async def test_migrating_an_empty_database_makes_the_schema_of_the_code(database
 async def test_migrations_make_every_constraint_of_the_code(database: Database) -> None:
     """CHECKs and index expressions, which Alembic does not compare, are those of the code too."""
     async with database.write_engine.begin() as connection:
-        await connection.run_sync(Tables().metadata.create_all)
+        await connection.run_sync(schema().metadata.create_all)
         wanted = await connection.run_sync(schema_of)
-        await connection.run_sync(Tables().metadata.drop_all)
+        await connection.run_sync(schema().metadata.drop_all)
     await migrate(database, MIGRATIONS)
 
     async with database.write_engine.connect() as connection:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import event, insert, select, text
 
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.tenant_service.tenant_process import TENANTS, TenantProcess, new_tenant
 
 MANY = 10_000
@@ -28,7 +28,7 @@ BY_INDEX = (
 async def fill(process: TenantProcess) -> None:
     """Ten thousand rows like the first one, a microsecond apart."""
     await process.create(new_tenant("first"))
-    table = Tables().organizations
+    table = schema().organizations
     async with process.database.read() as session:
         (first,) = await session.rows(select(table))
     at = first["created_at"]

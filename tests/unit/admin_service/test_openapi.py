@@ -24,9 +24,11 @@ ONES_OWN = (
     "/api/admin/global-admins/{id}/sessions",
     "/api/admin/events/catalogue",
     "/api/admin/search",
+    "/api/admin/openapi.json",
+    "/api/admin/docs",
 )
 """What every operator may ask about themselves; another operator's sessions need the permission. The event
-catalogue holds no data, and the search shows each kind only to who may list it.
+catalogue and the API's description hold no data, and the search shows each kind only to who may list it.
 """
 ENVIRON = {
     "TENANT_SERVICE_URL": "http://127.0.0.1:1",

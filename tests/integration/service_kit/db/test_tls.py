@@ -79,7 +79,7 @@ class StandIn:
                     self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(10)
+        connection.settimeout(2)
         asked = connection.recv(8)
         if asked[4:] != b"\x04\xd2\x16\x2f":  # no SSLRequest: spoken to in the clear
             self.heard.append(asked)
@@ -167,6 +167,10 @@ async def test_a_database_without_tls(mode: str, speaks: bool) -> None:
         "sslmode=verify_full",
         "sslmode=VERIFY-FULL",
         "sslmode=",
+        "sslmode",
+        "connect_timeout=5&sslmode",
+        "sslmode=verify-full&sslrootcert=",
+        "sslmode=verify-full&sslkey=/secret/client.key",
         "sslmode=allow",
         "sslmode=require&sslmode=disable",
         "sslrootcert=/secret/root.pem",

@@ -21,7 +21,7 @@ from tenant_service.billing.credits.schemas import GrantMade, NewGrant
 from tenant_service.billing.credits.service import Caps
 from tenant_service.billing_wiring import BillingParts
 from tenant_service.recording import CountedRecorder
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tenant_service.tenants.models import Currency, Organization, TenantStatus
 from tests.fakes.clock import FrozenClock
 from tests.integration.tenant_service.tenant_process import asker
@@ -81,7 +81,7 @@ class LedgerHouse:
 
 
 def house_parts(database: Database, clock: Clock, caps: Caps) -> BillingParts:
-    tables, ids = Tables(), IdFactory(clock)
+    tables, ids = schema(), IdFactory(clock)
     recorder = CountedRecorder(AuditRecorder(tables.audit, ids, clock), CollectorRegistry(), "test")
     return BillingParts(database, tables, recorder, ids, clock, CursorCodec(b"k" * 32), caps)
 

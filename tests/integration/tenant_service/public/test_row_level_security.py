@@ -18,7 +18,7 @@ from service_kit.db.session import Database
 from tenant_service.app import DATABASE, MIGRATIONS
 from tenant_service.people.scope import ROLE, TenantScope
 from tenant_service.support.transactions import READER_ROLE
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.tenant_service.public.tenant_site import TenantSite, tenant_site
 
 pytestmark = pytest.mark.postgres
@@ -101,8 +101,8 @@ async def test_without_the_filter_of_the_code_the_database_still_isolates(site: 
                 column = "id" if table.name == "organizations" else "organization_id"
                 assert {row[column] for row in rows} <= {mine}, table.name
                 seen_somewhere |= {table.name} if rows else set()
-            people = await at.session.rows(select(Tables().audit.pii))
-            events = await at.session.rows(select(Tables().audit.events))
+            people = await at.session.rows(select(schema().audit.pii))
+            events = await at.session.rows(select(schema().audit.events))
             assert {row["event_id"] for row in people} <= {row["id"] for row in events}
     assert seen_somewhere >= {"organizations", "members", "sessions", "invitations", "audit_events", "outbox"}
 
@@ -163,7 +163,7 @@ async def test_no_role_can_change_what_only_grows(site: TenantSite) -> None:
 async def test_every_table_serves_the_platform(site: TenantSite) -> None:
     """A table that a later migration adds without a grant fails here."""
     async with site.process.database.read() as session:
-        for table in Tables().metadata.tables:
+        for table in schema().metadata.tables:
             held = text(f"SELECT has_table_privilege('platform_app', '{table}', 'SELECT, INSERT')")
             assert await session.scalar(held), table
 
@@ -188,7 +188,7 @@ async def test_roles_that_nobody_may_make_are_asked_for_by_name(postgres_server:
 
 
 def scoped_tables() -> list[Table]:
-    tables = Tables().metadata.tables.values()
+    tables = schema().metadata.tables.values()
     return [table for table in tables if "organization_id" in table.columns or table.name == "organizations"]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from tenant_service.people.passwords import Passwords
 from tenant_service.people.sessions import LIFETIME, REST
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.tenant_service.lives import Said, ask, bring_to, events
 from tests.integration.tenant_service.public.tenant_site import (
     COOKIE,
@@ -123,7 +123,7 @@ async def test_a_hash_is_made_anew(sqlite_site: TenantSite) -> None:
     await sqlite_site.owner()
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     async with sqlite_site.process.database.write() as session:
-        await session.execute(update(Tables().people.credentials).values(password_hash=weak))
+        await session.execute(update(schema().people.credentials).values(password_hash=weak))
 
     assert (await sign_in(sqlite_site.browser())).status == 200
 

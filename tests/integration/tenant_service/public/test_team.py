@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import insert
 
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 from tests.integration.tenant_service.lives import Said, events, letters
 from tests.integration.tenant_service.public.tenant_site import OTHER_PASSWORD, Browser, TenantSite
 
@@ -138,7 +138,7 @@ async def test_a_tenant_sends_so_many_invitations(sqlite_site: TenantSite) -> No
     owner = await sqlite_site.owner()
 
     [organization] = await sqlite_site.process.rows("organizations")
-    hits, partition = Tables().rate_limit_hits, f"invite:{organization['id']}"
+    hits, partition = schema().rate_limit_hits, f"invite:{organization['id']}"
     now = sqlite_site.process.clock.now()
     async with sqlite_site.process.database.write() as session:
         earlier = [{"partition": partition, "seq": number, "at": now} for number in range(1, 99)]

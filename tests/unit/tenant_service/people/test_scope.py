@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from tenant_service.people.scope import TenantScope, UnscopedTableError
-from tenant_service.tables import Tables
+from tenant_service.tables import schema
 
 PACKAGE = Path(__file__).parents[4] / "tenant_service"
 SEAM = "people/scope.py"
@@ -54,7 +54,7 @@ def test_only_the_seam_opens_transactions() -> None:
 
 def test_a_statement_names_its_tenant() -> None:
     """data-model 2.8: whatever is built within a scope has the tenant in it; no row says otherwise."""
-    scope, members = TenantScope("org_1"), Tables().people.members
+    scope, members = TenantScope("org_1"), schema().people.members
     for statement in (
         scope.select(members),
         scope.select(members, members.c.id).where(members.c.id == "mem_1"),
@@ -72,4 +72,4 @@ def test_a_table_of_no_tenant_is_refused() -> None:
     """data-model 2.8: a scope has no words for tables that belong to nobody."""
     for build in (TenantScope("org_1").select, TenantScope("org_1").update, TenantScope("org_1").delete):
         with pytest.raises(UnscopedTableError):
-            build(Tables().people.users)
+            build(schema().people.users)

@@ -1,0 +1,1 @@
+"""The operators' API of both services as one OpenAPI document."""
