@@ -117,34 +117,6 @@ async def test_the_first_story(browser: Browser, stack: Stack, javascript: bool)
     assert ada.complaints == []
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-async def test_every_page_in_both_themes_and_widths(
-    browser: Browser, stack: Stack, size: tuple[int, int], dark: bool
-) -> None:
-    """Each page renders without a complaint and without scrolling sideways; the pictures are kept."""
-    look = f"{'dark' if dark else 'light'}-{size[0]}"
-    ada = await visit(browser, stack, ADA, size=size, dark=dark)
-    pages = {
-        "dashboard": "/manage",
-        "tenants": "/manage/tenants",
-        "tenants-empty": "/manage/tenants?q=nothing-like-this",
-        "tenant-new": "/manage/tenants/new",
-        "tenant": "/manage/tenants/acme",
-        "audit": "/manage/audit",
-        "operators": "/manage/operators",
-    }
-    for name, path in pages.items():
-        assert await ada.open(path) == 200, path
-        overflow = await ada.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, path
-        await ada.keep(f"{name}-{look}")
-
-    assert ada.complaints == []
-
-
 async def test_a_read_only_operator_sees_no_way_to_create(browser: Browser, stack: Stack) -> None:
     """R-074: the navigation hides what the role cannot do, and the server refuses it all the same."""
     rosa = await visit(browser, stack, ROSA)

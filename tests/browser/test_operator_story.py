@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Error, Response
 
-from deploy.demo.people import ADA, NOEL, SAMIR
-from tests.browser.test_first_story import NARROW, WIDE, Visit, visit
+from deploy.demo.people import ADA, NOEL
+from tests.browser.test_first_story import Visit, visit
 from tests.fixtures.chromium import chromium
 from tests.fixtures.stack import Stack, running_stack
 
@@ -131,30 +131,3 @@ async def test_a_reload_of_the_token_page_shows_no_token(browser: Browser, stack
     assert [one.status for one in answers if one.request.method == "POST"] == [303]
     await ada.open(f"{OPERATORS}?q={NOEL.email}")
     assert await ada.page.locator("main tbody tr").count() == 1
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-async def test_the_operator_pages_look_right(
-    browser: Browser, stack: Stack, size: tuple[int, int], dark: bool
-) -> None:
-    """Each page renders without a complaint and without scrolling sideways; the pictures are kept."""
-    look = f"{'dark' if dark else 'light'}-{size[0]}"
-    ada = await visit(browser, stack, ADA, size=size, dark=dark)
-    samir = await visit(browser, stack, SAMIR, size=size, dark=dark)
-    await ada.open(f"{OPERATORS}?q={SAMIR.email}")
-    detail = await ada.page.locator("a.row-link").get_attribute("href")
-    pages = {
-        name: f"{detail}{name and '/'}{name}" for name in ("", "role", "token", "deactivate", "sessions")
-    }
-    pages |= {"list": OPERATORS, "new": f"{OPERATORS}/new", "own": "/manage/me"}
-    for name, path in pages.items():
-        assert await ada.open(path) == 200, path
-        overflow = await ada.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, path
-        await ada.keep(f"operator-{name or 'detail'}-{look}")
-
-    assert await samir.open("/manage/me") == 200
-    assert ada.complaints + samir.complaints == []

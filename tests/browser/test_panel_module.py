@@ -48,10 +48,15 @@ def tab(browser: Browser) -> Iterator[Page]:
     assert trouble == []
 
 
-def test_no_page_breaks_the_policy_or_leaves_the_window(tab: Page, origin: str) -> None:
-    """Every page, hostile ones too, runs without a violation and needs no sideways scrolling at 390 px."""
+def test_no_hostile_page_breaks_the_policy_or_leaves_the_window(tab: Page, origin: str) -> None:
+    """Hostile pages run without a violation and need no sideways scrolling at 390 px.
+
+    What the stack itself shows is judged by test_panel_quality.
+    """
     tab.set_viewport_size({"width": 390, "height": 800})
     for name in every_page():
+        if not name.startswith(("long-", "attack-")):
+            continue
         tab.goto(f"{origin}/dark/{name}")
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
 

@@ -90,10 +90,14 @@ class Member:
 
 @dataclass
 class Balancer:
-    """A port in front of replicas: each connection goes to the next one that can be connected to."""
+    """A port in front of replicas: each connection goes to the next one that can be connected to.
+
+    One that could not comes last until it is ready again, as a balancer that asks for readiness does.
+    """
 
     port: int
     targets: Sequence[int]
+    out: set[int] = field(default_factory=set)
     _turn: int = 0
     _pipes: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -110,15 +114,18 @@ class Balancer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._turn += 1
-        for number in range(len(self.targets)):
-            with suppress(OSError):
-                port = self.targets[(self._turn + number) % len(self.targets)]
+        turn = self._turn % len(self.targets)
+        for port in sorted([*self.targets[turn:], *self.targets[:turn]], key=self.out.__contains__):
+            try:
                 theirs, ours = await asyncio.open_connection(LOCAL, port)
-                for source, sink in ((reader, ours), (theirs, writer)):
-                    pipe = asyncio.create_task(_pump(source, sink))
-                    self._pipes.add(pipe)
-                    pipe.add_done_callback(self._pipes.discard)
-                return
+            except OSError:
+                self.out.add(port)
+                continue
+            for source, sink in ((reader, ours), (theirs, writer)):
+                pipe = asyncio.create_task(_pump(source, sink))
+                self._pipes.add(pipe)
+                pipe.add_done_callback(self._pipes.discard)
+            return
         writer.transport.abort()
 
 
@@ -232,6 +239,7 @@ class House:
     admins: Sequence[Member]
     tenants: Sequence[Member]
     load: Load
+    balancers: Sequence[Balancer]
 
     @property
     def machines(self) -> Sequence[Sequence[Member]]:
@@ -248,7 +256,8 @@ class House:
         status = await member.end(number)
         assert status == (0 if number == signal.SIGTERM else -number)
         await member.start()
-        self.load.out.discard(member.port)
+        for out in (self.load.out, *(balancer.out for balancer in self.balancers)):
+            out.discard(member.port)
         return time.perf_counter() - began
 
     async def command(self, member: Member, *words: str) -> dict[str, Any]:
@@ -332,15 +341,21 @@ async def whole_house(data: Path, key: AccessKey, urls: Sequence[str]) -> AsyncI
         members = {
             module: [_member(module, number, shared, data) for number in range(2)] for module in _LISTENS
         }
-        for name, module in (("admin", "admin_service"), ("tenant", "tenant_service")):
-            balancer = Balancer(ports[name], [member.port for member in members[module]])
+        balancers = [
+            Balancer(ports[name], [member.port for member in members[f"{name}_service"]]) for name in ports
+        ]
+        for balancer in balancers:
             await stack.enter_async_context(balancer.running())
         token = await seed_first_operator(members["admin_service"][0].environment)
         load = Load([member.port for member in members["auth_proxy"]], issuer.mint(ADA, audience=AUD))
-        house = House(members["auth_proxy"], members["admin_service"], members["tenant_service"], load)
+        house = House(
+            members["auth_proxy"], members["admin_service"], members["tenant_service"], load, balancers
+        )
         stack.push_async_callback(_kill, house)
         await asyncio.gather(*(member.start(ready=False) for member in house.members))
         await asyncio.gather(*(member.until_ready() for member in house.members))
+        for balancer in balancers:
+            balancer.out.clear()
         assert token is not None
         await _settle_in(load, token)
         yield house

@@ -31,9 +31,9 @@ def run(name: str, seconds: int, folder: Path) -> "subprocess.CompletedProcess[s
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", TARGETS)
-def test_ten_seconds_of_hostile_bytes_find_nothing(name: str, tmp_path: Path) -> None:
+def test_seconds_of_hostile_bytes_find_nothing(name: str, tmp_path: Path) -> None:
     """R-011, R-046, R-172: only Refusal is raised, and nothing that passes has a second reading."""
-    done = run(name, 10, tmp_path)
+    done = run(name, 4, tmp_path)
 
     assert "FINDING" not in done.stdout, done.stdout[-2000:]
     assert done.returncode == 0, done.stderr[-2000:]

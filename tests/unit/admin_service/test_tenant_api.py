@@ -337,6 +337,48 @@ async def test_a_tenant_service_that_is_not_there_is_an_outage(unused_tcp_port: 
             await api.counts(BEHALF)
 
 
+@asynccontextmanager
+async def leaving(times: int) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A replica that ends so many connections after their head, and then answers."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(heads) > times:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
+
+
+async def test_a_question_that_a_leaving_replica_dropped_is_asked_again() -> None:
+    """architecture.md section 9: a rolling restart of the tenant service is no page that failed."""
+    async with leaving(1) as (url, heads), started(url) as api:
+        assert await api._send(tenant_api._Ask("GET", "/internal", "d")) == (200, b"{}")
+
+    assert len(heads) == 2
+
+
+async def test_a_question_is_asked_twice_at_most() -> None:
+    """An outage is told soon."""
+    async with leaving(9) as (url, heads), started(url) as api:
+        with pytest.raises(UnavailableError):
+            await api._send(tenant_api._Ask("GET", "/internal", "d"))
+
+    assert len(heads) == 2
+
+
+async def test_a_change_is_never_sent_twice() -> None:
+    """Nobody knows whether the first one was done; who sent it decides, with its idempotency key."""
+    async with leaving(1) as (url, heads), started(url) as api:
+        with pytest.raises(UnavailableError):
+            await api._send(tenant_api._Ask("POST", "/internal", "d"))
+
+    assert len(heads) == 1
+
+
 async def test_without_a_url_every_question_is_unavailable() -> None:
     """The admin service starts alone, with its own database (R-006)."""
     async with started(None) as api:
