@@ -164,3 +164,54 @@ async def test_the_front_page_leads_to_the_panel(browser: Browser, stack: Stack)
     await ada.open("/")
 
     assert ada.page.url == f"{stack.origin}/manage"
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without JavaScript"])
+async def test_credit_is_granted_seen_and_taken_back(
+    browser: Browser, stack: Stack, javascript: bool
+) -> None:
+    """R-022…R-024, P-08, P-09: what the preview promised is booked, shown, and void afterwards."""
+    ada = await visit(browser, stack, ADA, javascript=javascript)
+    await ada.open("/manage/tenants/acme")
+    await ada.page.get_by_role("link", name="Grants and ledger").click()
+    billing = ada.page.url
+    await ada.page.get_by_role("link", name="Grant replies").first.click()
+    await ada.page.fill("#replies", "250")
+    await ada.page.fill("#reason", "thanks for the patience of last week")
+    await ada.page.get_by_role("button", name="Preview").click()
+    preview = await ada.text()
+    await ada.page.get_by_role("button", name="Grant 250 replies").click()
+    booked = await ada.text()
+    await ada.page.goto(billing)
+    await ada.page.get_by_role("link", name="Void").first.click()
+    await ada.page.fill("#reason", "granted to the wrong tenant")
+    await ada.page.get_by_role("button", name="Void").last.click()
+    await ada.page.wait_for_load_state()
+    await ada.page.goto(billing)
+    after = await ada.text()
+
+    assert "250" in preview
+    assert "250" in booked
+    assert "Voided: granted to the wrong tenant" in after
+    assert ada.complaints == []
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without JavaScript"])
+async def test_a_search_for_a_person_is_found_in_the_log(
+    browser: Browser, stack: Stack, javascript: bool
+) -> None:
+    """R-089, R-121, P-15, P-16: the search is CRITICAL, with its reason, and without what was typed."""
+    ada = await visit(browser, stack, ADA, javascript=javascript)
+    await ada.open("/manage/users")
+    await ada.page.fill("#text", "somebody@nowhere.example")
+    await ada.page.fill("#justification", "ticket about a lost sign-in")
+    await ada.page.get_by_role("button", name="Search", exact=True).last.click()
+    await ada.page.wait_for_load_state()
+    found = await ada.text()
+    await ada.open("/manage/audit?severity=CRITICAL&event=admin.support_query.executed")
+    row = await ada.page.locator("main table tbody tr").first.inner_text()
+
+    assert "recorded as CRITICAL" in found
+    assert ADA.email in row
+    assert "somebody@nowhere.example" not in await ada.text()
+    assert ada.complaints == []
