@@ -19,6 +19,7 @@ from service_kit.identity.model import Role
 from service_kit.identity.signing import IdentitySigner
 from service_kit.web.service_url import ServiceUrl
 from tests.fakes.admin_service import operator
+from tests.fakes.clock import FrozenClock
 from tests.fixtures.identities import new_key
 from tests.fixtures.sidecar import STRANGER, SidecarUnderTest, person, sidecar_under_test
 from tests.integration.auth_proxy.scripted_upstream import Script, scripted
@@ -305,3 +306,21 @@ async def test_an_enrolled_operator_is_known_before_the_feed_tells(sidecar: Side
     others = [await sidecar.get(TENANTS, token=token) for _ in range(5)]
 
     assert {first.status, *(other.status for other in others)} == {200}
+
+
+@pytest.mark.parametrize("ago, took", [(0.25, [0.25]), (-5.0, [0.0]), (None, [])])
+def test_the_way_of_a_change_is_timed(ago: float | None, took: list[float]) -> None:
+    """R-064: from the row's write until it decides; a clock ahead makes it 0, an older service nothing."""
+    clock, times = FrozenClock(), list[float]()
+    link = AdminLink(
+        ServiceUrl.parse("http://127.0.0.1:1"), IdentitySigner(tuple, clock, issuer="auth_proxy")
+    )
+    roster = FeedRoster(link, clock, Watching(), took=times.append)
+    roster._hear(snapshot(1))
+    written = {} if ago is None else {"changedAt": clock.now().timestamp() - ago}
+    change = {"type": "change", "version": 2, "upserts": [], "removed": [], **written}
+
+    roster._hear(json.dumps(change).encode())
+
+    assert times == pytest.approx(took)
+    assert roster.version == 2

@@ -247,6 +247,15 @@ async def test_who_has_just_come_may_still_ask() -> None:
     assert asyncio.get_running_loop().time() - started < 2
 
 
+async def until_it_listens(port: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(OSError):
+                (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                return
+            await asyncio.sleep(0.01)
+
+
 async def test_what_tells_of_the_end_ends_last() -> None:
     """While the last request of one listener is finished, the outlasting one still answers."""
     public, ops, arrived = free_port(), free_port(), asyncio.Event()
@@ -266,7 +275,7 @@ async def test_what_tells_of_the_end_ends_last() -> None:
             await leave.wait()
 
     server = asyncio.create_task(serve())
-    await asyncio.sleep(0.05)
+    await until_it_listens(public)
     running = asyncio.create_task(ask(public, "/slow"))
     await arrived.wait()
     leave.set()
