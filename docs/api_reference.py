@@ -6,26 +6,16 @@ It adds nothing: what is not in a document is not on the page. Anchors are what 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from service_kit.web.openapi_parts import reachable
+from service_kit.web.openapi_words import Word, Words, limits, media_words, type_words
+
 OPENAPI: Final = Path(__file__).resolve().parent / "openapi"
-_REF: Final = "#/components/schemas/"
 _CODES: Final = re.compile(r"codes: (.*)")
-_LIMITS: Final = (
-    ("minLength", "at least {} characters"),
-    ("maxLength", "at most {} characters"),
-    ("minimum", "at least {}"),
-    ("maximum", "at most {}"),
-    ("exclusiveMinimum", "more than {}"),
-    ("exclusiveMaximum", "less than {}"),
-    ("minItems", "at least {} items"),
-    ("maxItems", "at most {} items"),
-    ("minProperties", "at least {} members"),
-)
-_PLAIN_TEXT: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
 _INTRO: Final = """\
 # API reference
@@ -144,7 +134,8 @@ def _document(name: str, told: Json, slugs: Slugs) -> Document:
         for method, operation in methods.items()
     )
     slugs.of(_schemas_heading(told))
-    names = sorted(_reachable(told, (operation.told for operation in operations)))
+    bodies = [_contents_of(operation.told) for operation in operations]
+    names = sorted(reachable(bodies, told["components"]["schemas"]))
     return Document(name, told, operations, {each: slugs.of(f"{name}: {each}") for each in names})
 
 
@@ -152,31 +143,8 @@ def _schemas_heading(told: Json) -> str:
     return f"{told['info']['title']}: bodies and answers"
 
 
-def _reachable(told: Json, operations: Iterable[Json]) -> set[str]:
-    """Every schema that a body or an answer of an operation leads to."""
-    found: set[str] = set()
-    waiting = [name for operation in operations for name in _references(_contents_of(operation))]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += _references(told["components"]["schemas"].get(name, {}))
-    return found
-
-
 def _contents_of(operation: Json) -> list[Any]:
     return [operation.get("requestBody", {}), operation["responses"]]
-
-
-def _references(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        if isinstance(reference := value.get("$ref"), str):
-            yield reference.removeprefix(_REF)
-        for member in value.values():
-            yield from _references(member)
-    elif isinstance(value, list):
-        for member in value:
-            yield from _references(member)
 
 
 # The page
@@ -241,10 +209,7 @@ def _answer(document: Document, answer: Json) -> str:
 
 
 def _media(document: Document, content: Json) -> str:
-    return ", ".join(
-        _type(document, media.get("schema", {})) if kind == "application/json" else f"`{kind}`"
-        for kind, media in content.items()
-    )
+    return _markdown(document, media_words(content))
 
 
 def _parameter(document: Document, parameter: Json) -> tuple[str, ...]:
@@ -278,36 +243,21 @@ def _member(document: Document, name: str, schema: Json, required: set[str]) -> 
 
 
 def _type(document: Document, schema: Json) -> str:
-    """The type of a value, as a person would say it."""
-    if reference := schema.get("$ref"):
-        name = reference.removeprefix(_REF)
-        return f"[{name}](#{document.anchors[name]})" if name in document.anchors else f"`{name}`"
-    if choices := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
-        return " or ".join(dict.fromkeys(_type(document, each) for each in choices))
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    return _simple_type(document, schema)
+    return _markdown(document, type_words(schema))
 
 
-def _simple_type(document: Document, schema: Json) -> str:
-    kind = schema.get("type", "any")
-    if kind == "array":
-        return f"list of {_type(document, schema.get('items', {}))}"
-    if kind == "object" and isinstance(values := schema.get("additionalProperties"), Mapping):
-        return f"object of {_type(document, values)}"
-    return str(schema.get("format", kind))
+def _markdown(document: Document, words: Words) -> str:
+    return "".join(_marked(document, word) for word in words)
+
+
+def _marked(document: Document, word: Word) -> str:
+    if word.kind == "schema" and word.text in document.anchors:
+        return f"[{word.text}](#{document.anchors[word.text]})"
+    return word.text if word.kind == "plain" else f"`{word.text}`"
 
 
 def _limits(schema: Json) -> list[str]:
-    choices: Sequence[Json] = [schema, *schema.get("anyOf", ())]
-    said = [text.format(each[name]) for each in choices for name, text in _LIMITS if name in each]
-    patterns = {each["pattern"] for each in choices if "pattern" in each} - {_PLAIN_TEXT}
-    said += [f"like `{pattern}`" for pattern in sorted(patterns)]
-    if schema.get("default") not in (None, "", [], {}):
-        said.append(f"default `{json.dumps(schema['default'])}`")
-    return [text.replace("at least 1 characters", "not empty") for text in said]
+    return limits(schema, code="`{}`")
 
 
 def _sentence(parts: Iterable[str]) -> str:

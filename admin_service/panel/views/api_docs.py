@@ -3,46 +3,18 @@
 It adds nothing: what is not in the document is not on the page.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 from admin_service.panel.views.parts import Notice
 from service_kit.web.openapi_parts import Json, reachable
+from service_kit.web.openapi_words import Words, limits, media_words, type_words
 
 DOCS_PATH: Final = "/api/admin/docs"
-_SCHEMAS: Final = "#/components/schemas/"
-_LIMITS: Final = (
-    ("minLength", "at least {} characters"),
-    ("maxLength", "at most {} characters"),
-    ("minimum", "at least {}"),
-    ("maximum", "at most {}"),
-    ("exclusiveMinimum", "more than {}"),
-    ("exclusiveMaximum", "less than {}"),
-    ("minItems", "at least {} items"),
-    ("maxItems", "at most {} items"),
-    ("minProperties", "at least {} members"),
-)
-_PLAIN_TEXT: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 _CODE: Final = re.compile(r"\b[A-Z][A-Z0-9_]{3,}\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A piece of a type: `kind` says whether it is code, or the name of a schema to go to."""
-
-    text: str
-    kind: Literal["plain", "code", "schema"] = "plain"
-
-    @property
-    def href(self) -> str:
-        return f"#schema-{self.text}"
-
-
-Words = tuple[Word, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,19 +169,15 @@ def _codes(text: str) -> tuple[str, ...]:
 
 
 def _content(told: Json) -> Words:
-    kinds = [
-        _type(media.get("schema", {})) if kind == "application/json" else (Word(kind, "code"),)
-        for kind, media in told.get("content", {}).items()
-    ]
-    return _joined(kinds, ", ")
+    return media_words(told.get("content", {}))
 
 
 def _parameter(told: Json) -> Member:
     schema: Json = told.get("schema", {})
     place = str(told.get("in", ""))
     required = "required" if told.get("required") and place != "path" else ""
-    meaning = _meaning([str(told.get("description", "")), required, *_limits(schema)])
-    return Member(str(told.get("name", "")), _type(schema), meaning, place)
+    meaning = _meaning([str(told.get("description", "")), required, *limits(schema)])
+    return Member(str(told.get("name", "")), type_words(schema), meaning, place)
 
 
 def _schema(name: str, told: Json) -> Schema:
@@ -217,57 +185,18 @@ def _schema(name: str, told: Json) -> Schema:
     members = tuple(
         Member(
             member,
-            _type(schema),
+            type_words(schema),
             _meaning(
                 [
                     str(schema.get("description", "")),
                     "" if member in required else "may be absent",
-                    *_limits(schema),
+                    *limits(schema),
                 ]
             ),
         )
         for member, schema in told.get("properties", {}).items()
     )
-    return Schema(name, " ".join(str(told.get("description", "")).split()), members, _type(told))
-
-
-def _type(schema: Json) -> Words:
-    """The type of a value, as a person would say it."""
-    if reference := schema.get("$ref"):
-        return (Word(str(reference).removeprefix(_SCHEMAS), "schema"),)
-    if choices := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
-        return _joined(list(dict.fromkeys(map(_type, choices))), " or ")
-    if "enum" in schema:
-        return _joined([(Word(str(value), "code"),) for value in schema["enum"]], ", ")
-    if "const" in schema:
-        return (Word(str(schema["const"]), "code"),)
-    return _simple_type(schema)
-
-
-def _simple_type(schema: Json) -> Words:
-    kind = schema.get("type", "any")
-    if kind == "array":
-        return (Word("list of "), *_type(schema.get("items", {})))
-    if kind == "object" and isinstance(values := schema.get("additionalProperties"), Mapping):
-        return (Word("object of "), *_type(values))
-    return (Word(str(schema.get("format", kind))),)
-
-
-def _joined(parts: Sequence[Words], between: str) -> Words:
-    words: list[Word] = []
-    for part in parts:
-        words += [Word(between), *part] if words else part
-    return tuple(words)
-
-
-def _limits(schema: Json) -> list[str]:
-    choices: list[Json] = [schema, *schema.get("anyOf", ())]
-    said = [text.format(each[name]) for each in choices for name, text in _LIMITS if name in each]
-    patterns = {str(each["pattern"]) for each in choices if "pattern" in each} - {_PLAIN_TEXT}
-    said += [f"like {pattern}" for pattern in sorted(patterns)]
-    if schema.get("default") not in (None, "", [], {}):
-        said.append(f"default {json.dumps(schema['default'])}")
-    return [text.replace("at least 1 characters", "not empty") for text in said]
+    return Schema(name, " ".join(str(told.get("description", "")).split()), members, type_words(told))
 
 
 def _meaning(parts: Sequence[str]) -> str:
