@@ -104,7 +104,8 @@ async def test_the_first_story(browser: Browser, stack: Stack, javascript: bool)
     await ada.page.click(f'main a:has-text("{slug}"), main a:has-text("The {slug} company")')
     detail = await ada.heading()
     await ada.open("/manage/audit")
-    audit = await ada.page.locator("main table tbody tr").first.inner_text()
+    # The services witness each other's log on their own time: such a row may stand above it.
+    audit = await ada.page.locator("main table tbody tr", has_text="create_tenant").first.inner_text()
     await ada.keep(f"audit{'' if javascript else '-no-js'}")
 
     assert ADA.email in dashboard
@@ -112,7 +113,6 @@ async def test_the_first_story(browser: Browser, stack: Stack, javascript: bool)
     assert "accept-invite" in created
     assert f"{slug}" in listed
     assert f"The {slug} company" in detail
-    assert "create_tenant" in audit
     assert ADA.email in audit
     assert ada.complaints == []
 
