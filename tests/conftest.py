@@ -9,6 +9,7 @@ from tests.fixtures.databases import (
 )
 from tests.fixtures.identities import vouch
 from tests.fixtures.memory_folder import keep_files_in_memory
+from tests.fixtures.patience import patient_databases, quiet_audit_beat, shipped_limits
 from tests.fixtures.sidecar import access_key, sidecar
 from tests.fixtures.templates import compile_templates_once
 
@@ -17,8 +18,11 @@ __all__ = [
     "compile_templates_once",
     "database_url",
     "other_postgres_url",
+    "patient_databases",
     "postgres_server",
     "postgres_url",
+    "quiet_audit_beat",
+    "shipped_limits",
     "sidecar",
     "sqlite_url",
     "vouch",

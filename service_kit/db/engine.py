@@ -24,6 +24,8 @@ from service_kit.db.tls import EMPTY_PARAMETER, TlsError, tls_arguments, without
 SQLITE_BUSY_MS: Final = 5000
 _SQLITE_READERS: Final = 4
 _POSTGRES_POOL: Final = 10
+_POSTGRES_POOL_SECONDS: Final = 5
+_POSTGRES_CONNECT_SECONDS: Final = 5
 _POSTGRES_SETTINGS: Final = {
     "lock_timeout": "3s",
     "statement_timeout": "10s",
@@ -89,10 +91,10 @@ def _postgres_engine(url: URL) -> AsyncEngine:
         without_tls_parameters(url).difference_update_query([_POOLER_WORD]),
         pool_size=_POSTGRES_POOL,
         max_overflow=0,
-        pool_timeout=5,
+        pool_timeout=_POSTGRES_POOL_SECONDS,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={**connect_args, **tls_arguments(url), "timeout": 5},
+        connect_args={**connect_args, **tls_arguments(url), "timeout": _POSTGRES_CONNECT_SECONDS},
     )
     if is_pooled:
         event.listen(engine.sync_engine, "begin", _limit_transaction)

@@ -310,7 +310,7 @@ async def raw_get(port: int, token: str, *headers: tuple[str, str]) -> bytes:
 
 async def last_decision(reader: Reader, reason: str) -> dict[str, Any]:
     """The newest line of the log once it has this reason: a line follows its answer."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not reader.decisions or reader.decisions[-1]["reason"] != reason:
             await asyncio.sleep(0.02)
     return dict(reader.decisions[-1])

@@ -22,7 +22,6 @@ from admin_service.audit.service import Reader
 from admin_service.panel.routes import PANEL
 from admin_service.tables import AUDIT
 from deploy.demo.people import ADA, IRMA, NOEL, ROSA, SAMIR
-from service_kit.audit import beat
 from service_kit.audit.events import SYSTEM, AuditEntry
 from service_kit.audit.own_events import WITNESSED
 from service_kit.audit.recorder import AuditRecorder
@@ -92,10 +91,8 @@ class Recorded:
 
 
 @pytest.fixture
-async def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Recorded]:
+async def recorded(tmp_path: Path) -> AsyncIterator[Recorded]:
     """A tenant with a person, a search that found them, operators' rows in both databases."""
-    # What the patrol would find in rows that were written past the service is no part of the list.
-    monkeypatch.setattr(beat, "_FIRST_SECONDS", 3600.0)
     async with house(tmp_path) as both:
         office, tenant = both.office, both.tenant
         for slug in ("acme", "bravo"):

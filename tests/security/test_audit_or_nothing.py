@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 
 from admin_service.app import endpoints as admin_endpoints
 from admin_service.panel.routes import PANEL
-from service_kit.audit import beat
 from service_kit.db.session import Database
 from tenant_service.app import endpoints as tenant_endpoints
 from tenant_service.app import runtime_endpoints
@@ -99,14 +98,8 @@ def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     return given[0], given[1]
 
 
-@pytest.fixture
-def no_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint that is signed beside a request is none of its doing."""
-    monkeypatch.setattr(beat, "_FIRST_SECONDS", 3600.0)
-
-
 async def test_what_cannot_be_recorded_is_not_done(
-    urls: tuple[str, str], unrendered: list[Mapping[str, object]], no_beat: None
+    urls: tuple[str, str], unrendered: list[Mapping[str, object]]
 ) -> None:
     """R-062, R-102, R-121: no mutation and no recorded reading of either service without its row.
 

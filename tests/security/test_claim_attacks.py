@@ -554,7 +554,7 @@ async def test_an_address_in_a_header_contradicts_or_says_nothing(attacked: Atta
 async def _known(sidecar: SidecarUnderTest, *entries: dict[str, Any]) -> None:
     """Put operators into the feed, and wait until the sidecar has heard of them."""
     sidecar.admin.put(*entries)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while sidecar.registry.get_sample_value("auth_proxy_roster_version") != sidecar.admin.version:
             await asyncio.sleep(0.005)
 

@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import json
-import time
 from pathlib import Path
 
 import aiohttp
@@ -20,6 +19,7 @@ from service_kit.settings import Listen
 from service_kit.web.serving import Site, serving
 from tests.fakes.admin_service import operator
 from tests.fixtures.sidecar import HOST, ORIGIN, STRANGER, SidecarUnderTest, sidecar_under_test
+from tests.fixtures.stopwatch import Stopwatch
 
 
 async def test_a_late_claim_answer_does_not_revive_a_deactivated_operator(sidecar: SidecarUnderTest) -> None:
@@ -46,7 +46,7 @@ async def test_nothing_is_parsed_behind_a_refused_upgrade(sidecar: SidecarUnderT
     upgrade = f"{head}Origin: {ORIGIN}\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
     writer.write(f"{upgrade}{head}\r\n".encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         raw = await reader.read()
     writer.close()
 
@@ -61,13 +61,13 @@ async def test_a_body_that_stops_coming_is_not_waited_for(access_key: SigningKey
     settings = {"AUTH_PROXY_BODY_IDLE_SECONDS": "0.2"}
     async with sidecar_under_test(access_key, tmp_path, **settings) as sidecar:
         head = f"POST /api/admin/tenants HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {ORIGIN}\r\n"
-        started = time.perf_counter()
+        started = Stopwatch()
         answer = await sidecar.send(
             f"{head}Cf-Access-Jwt-Assertion: {sidecar.token()}\r\nContent-Length: 100\r\n\r\nhalf".encode()
         )
 
     assert (answer.status, json.loads(answer.body)["code"]) == (408, "REQUEST_TIMEOUT")
-    assert time.perf_counter() - started < 3
+    assert started.awake < 3
     assert sidecar.refusals(Reason.BODY_TIMEOUT.value) == 1
 
 

@@ -7,7 +7,6 @@ did it cost (R-044, R-046, R-047)?
 import asyncio
 import functools
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -28,6 +27,7 @@ from tests.fixtures.authority import TODAY, YEAR, Authority
 from tests.fixtures.forgery import roca_key
 from tests.fixtures.key_server import FLOOR_SECONDS, KeyDrill, key_drill
 from tests.fixtures.sidecar import AUD, HOST
+from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.token_corpus import lines_of
 from tests.fixtures.unfit_keys import UNFIT
 
@@ -137,7 +137,7 @@ async def test_an_endpoint_that_is_down_at_the_start(start: Start) -> None:
             drill.server = server
             drill.publish()
             drill.clock.advance(2)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while not await drill.is_ready():
                     await asyncio.sleep(0.02)
 
@@ -187,17 +187,18 @@ async def test_a_silent_endpoint_delays_nobody_who_is_known(start: Start) -> Non
     """R-044, R-046: the sidecar's own limit of five seconds ends the fetch; only who caused it waits."""
     async with start(fetch_seconds=None) as drill:
         drill.server.answer = jwks_server.hang
-        started = time.perf_counter()
+        started = Stopwatch()
         # The raw client gives up after five seconds by itself, so this one waits longer.
         reader, writer = await asyncio.open_connection("127.0.0.1", drill.sidecar.port)
         writer.write(request(drill.unknown()))
         stranger = asyncio.create_task(asyncio.wait_for(reader.read(), 20))
         seconds = await drill.people_while(stranger)
-        waited = time.perf_counter() - started
+        waited, awake = started.seconds, started.awake
         writer.close()
 
         assert stranger.result().startswith(b"HTTP/1.1 503")
-        assert 4.5 < waited < 6 + STALL_SECONDS
+        assert waited > 4.5
+        assert awake < 6 + STALL_SECONDS
         assert sorted(seconds)[int(len(seconds) * 0.99)] < STALL_SECONDS
         assert drill.refused()["keys_unavailable"] == 1
         assert drill.fetches == 2
@@ -392,7 +393,7 @@ async def test_a_rotation_during_a_fetch_loses_nobody(
         await before(writer)
 
     async with start(answer=late, fetch_seconds=5) as drill:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while drill.fetches == 0:
                 await asyncio.sleep(0.005)
         drill.issuer.rotate(next_key)

@@ -3,12 +3,12 @@
 import asyncio
 import gzip
 import socket
-import time
 
 import pytest
 
 from tests.fakes.byte_upstream import Arrival
 from tests.fixtures.sidecar import HOST
+from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.witnessed import Witnessed, statuses
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -54,7 +54,7 @@ async def test_a_promised_body_that_does_not_come_takes_no_other_request(gate: W
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", gate.sidecar.port)
     writer.write(head + hidden)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while statuses(answer := await reader.read(65536))[-1:] != [200]:
             assert answer
     writer.transport.abort()
@@ -105,20 +105,20 @@ async def test_a_bomb_stays_packed_and_a_million_parts_are_only_bytes(gate: Witn
     for body in bodies:
         gate.forget()
         head = gate.head("/frontend", "Content-Encoding: gzip", f"Content-Length: {len(body)}", method="POST")
-        started = time.perf_counter()
+        started = Stopwatch()
         await gate.judge(await gate.exchange(head + body))
         assert _arrived_once(gate).body == body
-        assert time.perf_counter() - started < 2
+        assert started.awake < 2
 
 
 async def test_tiny_chunks_cost_little(gate: Witnessed) -> None:
     """CVE-2025-69229: 100 000 chunks of one byte are one body, in reasonable time."""
     head = gate.head("/frontend", "Transfer-Encoding: chunked", method="POST")
-    started = time.perf_counter()
+    started = Stopwatch()
     await gate.judge(await gate.exchange(head + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n", seconds=10))
 
     assert _arrived_once(gate).body == b"x" * 100_000
-    assert time.perf_counter() - started < 5
+    assert started.awake < 5
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 1000000000", "Transfer-Encoding: chunked"])
@@ -130,10 +130,10 @@ async def test_a_refused_body_is_cut_after_64_kilobytes(gate: Witnessed, framing
     client = socket.create_connection(("127.0.0.1", gate.sidecar.port))
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
     client.setblocking(False)
-    sent, started = 0, time.perf_counter()
+    sent, started = 0, Stopwatch()
     await loop.sock_sendall(client, head)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while sent < 100_000_000:
                 await loop.sock_sendall(client, piece)
                 sent += len(piece)
@@ -143,5 +143,5 @@ async def test_a_refused_body_is_cut_after_64_kilobytes(gate: Witnessed, framing
         client.close()
 
     assert sent < 20_000_000, "what the kernel's buffers take, and no more"
-    assert time.perf_counter() - started < 4
+    assert started.awake < 4
     assert gate.nothing_arrived

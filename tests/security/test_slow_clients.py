@@ -7,7 +7,6 @@ import json
 import re
 import resource
 import socket
-import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ import pytest
 
 from deploy.demo.issuer import SigningKey
 from tests.fixtures.sidecar import HOST, SidecarUnderTest, sidecar_under_test
+from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.websockets import gauge, shed_for, until
 from tests.integration.auth_proxy.scripted_upstream import request_bytes, scripted
 
@@ -75,7 +75,7 @@ async def test_a_head_that_does_not_come_in_time_is_408(
 ) -> None:
     """The time is counted from the connection: one byte every now and then buys nothing."""
     async with hasty(access_key, tmp_path) as sidecar, connected(sidecar) as (reader, writer):
-        started = time.monotonic()
+        started = Stopwatch()
         writer.write(HALF_A_HEAD)
 
         async def drip() -> None:
@@ -86,11 +86,12 @@ async def test_a_head_that_does_not_come_in_time_is_408(
         dripping = asyncio.create_task(drip())
         answer = await ended(reader)
         dripping.cancel()
-        took = time.monotonic() - started
+        waited, awake = started.seconds, started.awake
 
         assert re.match(rb"HTTP/1\.[01] 408 ", answer)
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "REQUEST_TIMEOUT"
-        assert 0.25 < took < 1
+        assert waited > 0.25
+        assert awake < 1
         assert sidecar.refusals("header_timeout") == 1
         assert shed_for(sidecar, "slow_head") == 1
         assert sidecar.nothing_arrived
@@ -118,11 +119,12 @@ async def test_between_two_requests_a_connection_may_rest(access_key: SigningKey
             assert (await reader.readuntil(b"upstream")).startswith(b"HTTP/1.1 200 ")
             await asyncio.sleep(0.4)
         writer.write(HALF_A_HEAD)
-        started = time.monotonic()
+        started = Stopwatch()
         answer = await ended(reader)
 
         assert re.match(rb"HTTP/1\.[01] 408 ", answer)
-        assert 0.25 < time.monotonic() - started < 1
+        assert started.seconds > 0.25
+        assert started.awake < 1
 
 
 async def test_a_head_that_takes_its_time_within_the_limit_is_answered(
@@ -220,11 +222,12 @@ async def test_a_client_that_reads_nothing_is_broken_off(access_key: SigningKey,
         hasty(access_key, tmp_path, AUTH_PROXY_UPSTREAM=url) as sidecar,
         connected(sidecar, receive_buffer=4096) as (_, writer),
     ):
-        started = time.monotonic()
+        started = Stopwatch()
         writer.write(request_bytes(sidecar, "/x"))
-        await asyncio.wait_for(finished.wait(), 5)
+        await asyncio.wait_for(finished.wait(), 20)
 
-        assert 0.4 <= time.monotonic() - started < 2
+        assert started.seconds >= 0.4
+        assert started.awake < 2
         assert 0 < sent[0] < 32_000_000
         assert shed_for(sidecar, "slow_reader") == 1
         await until(lambda: gauge(sidecar, "connections") == 0)
@@ -255,13 +258,13 @@ async def test_a_client_that_reads_slowly_but_does_is_served(access_key: Signing
         await until(lambda: gauge(sidecar, "connections") == 1)
         narrow(sidecar)
         writer.write(request_bytes(sidecar, "/x"))
-        got, started = 0, time.monotonic()
+        got, started = 0, Stopwatch()
         while chunk := await reader.read(10_000):
             got += len(chunk)
             await asyncio.sleep(len(chunk) / 250_000)
 
         assert got > size
-        assert time.monotonic() - started > 1.2
+        assert started.seconds > 1.2
         assert shed_for(sidecar, "slow_reader") == 0
 
 
@@ -335,9 +338,9 @@ async def test_two_thousand_half_heads_are_shed_and_nobody_else_waits(
             assert gauge(sidecar, "connections") > 100  # the rest may still stand in the kernel's queue
             waits = []
             for _ in range(20):
-                started = time.monotonic()
+                started = Stopwatch()
                 assert (await sidecar.get("/api/admin/tenants")).status == 200
-                waits.append(time.monotonic() - started)
+                waits.append(started.awake)
                 await asyncio.sleep(0.02)
 
             assert max(waits) < 1

@@ -132,7 +132,7 @@ async def test_visits_are_reported_in_batches(sidecar: SidecarUnderTest) -> None
         activity.seen("adm_1")
         clock.advance(1)
     activity.seen("adm_2")
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         while len(sidecar.admin.seen) < 2:
             await asyncio.sleep(0.01)
     activity.seen("adm_3")

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.fakes.admin_service import operator
 from tests.fakes.clock import FrozenClock
 from tests.fixtures.identities import new_key
 from tests.fixtures.sidecar import STRANGER, SidecarUnderTest, person, sidecar_under_test
+from tests.fixtures.stopwatch import Stopwatch
 from tests.integration.auth_proxy.scripted_upstream import Script, scripted
 
 TENANTS = "/api/admin/tenants"
@@ -31,11 +31,11 @@ EVE = operator("sub-eve", "eve@example.com", Role.SECURITY)
 
 async def until(sidecar: SidecarUnderTest, status: int, *, token: str, within: float = 3.0) -> float:
     """Seconds until the sidecar answers so."""
-    started = time.monotonic()
+    started = Stopwatch()
     async with asyncio.timeout(within):
         while (await sidecar.get(TENANTS, token=token)).status != status:
             await asyncio.sleep(0.005)
-    return time.monotonic() - started
+    return started.awake
 
 
 def entry(role: Role, *, active: bool = True, sub: str | None = None) -> dict[str, object]:
@@ -112,7 +112,7 @@ async def test_a_line_that_cannot_be_believed_begins_a_new_feed(sidecar: Sidecar
     """A missed change or a broken line: reconnect and begin with a snapshot."""
     feeds = sidecar.admin.feeds
     sidecar.admin.say(line)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         while sidecar.admin.feeds == feeds:
             await asyncio.sleep(0.005)
 
@@ -137,7 +137,7 @@ async def test_the_metrics_tell_of_the_list(sidecar: SidecarUnderTest) -> None:
     assert value("auth_proxy_roster_connected") == 1
     assert value("auth_proxy_roster_operators") == len(sidecar.admin.operators)
     assert value("auth_proxy_roster_version") == sidecar.admin.version
-    assert 0 <= (value("auth_proxy_roster_age_seconds") or 0) < 1
+    assert 0 <= (value("auth_proxy_roster_age_seconds") or 0) < 5
 
 
 class Watching:
@@ -195,7 +195,7 @@ def snapshot(version: int, *operators: dict[str, object]) -> bytes:
 
 
 async def eventually(holds: Callable[[], bool | Awaitable[bool]]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         while not holds():
             await asyncio.sleep(0.005)
 

@@ -206,7 +206,7 @@ async def test_a_roster_from_a_file_is_followed_while_it_runs(access_key: Signin
     async with sidecar_under_test(access_key, tmp_path, **settings) as sidecar:
 
         async def until(expected: int, who: Person = ada) -> None:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while (await sidecar.get("/x", token=sidecar.token(who))).status != expected:
                     await asyncio.sleep(0.05)
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import re
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from service_kit.identity.model import Role
 from tests.fakes.admin_service import operator
 from tests.fixtures.attacked import witnessed_log
 from tests.fixtures.sidecar import HOST, STRANGER, SidecarUnderTest, person, sidecar_under_test
+from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.websockets import gauge, until
 from tests.integration.auth_proxy.scripted_upstream import scripted
 
@@ -66,7 +66,7 @@ def head(
 
 async def answer(reader: asyncio.StreamReader, *, is_head: bool = False) -> bytes:
     """One answer of known length."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         read = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", read, re.IGNORECASE)
         return read + (await reader.readexactly(int(length[1])) if length and not is_head else b"")
@@ -325,7 +325,7 @@ async def test_a_client_that_leaves_ends_its_upstream(access_key: SigningKey, tm
             async with connected(sidecar) as (_, writer):
                 writer.write(head(sidecar, token=token))
                 await until(lambda: gauge(sidecar, "requests_in_flight") == 1)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(20):
                 await ended.wait()
             await until(lambda: gauge(sidecar, "requests_in_flight") == 0)
             await asyncio.sleep(0)
@@ -362,7 +362,7 @@ async def test_a_dead_upstream_is_502_and_the_connection_goes_on(
 async def test_a_stopping_process_finishes_what_it_answers(access_key: SigningKey, tmp_path: Path) -> None:
     """Architecture section 9: in-flight requests finish, and their connections end with the answer."""
     async with before_slow_echo(access_key, tmp_path) as (sidecar, token):
-        runner = web.ServerRunner(sidecar.sidecar.gate, shutdown_timeout=5)
+        runner = web.ServerRunner(sidecar.sidecar.gate, shutdown_timeout=60)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
@@ -370,9 +370,9 @@ async def test_a_stopping_process_finishes_what_it_answers(access_key: SigningKe
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head(sidecar, "/slow4", token=token))
         await until(lambda: counted.quick == 1)
-        started = time.monotonic()
+        started = Stopwatch()
         stopping = asyncio.create_task(runner.cleanup())
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             everything = await reader.read()
             await stopping
         writer.close()
@@ -380,7 +380,7 @@ async def test_a_stopping_process_finishes_what_it_answers(access_key: SigningKe
     assert everything.startswith(OK)
     assert b"\r\nConnection: close\r\n" in everything
     assert everything.endswith(b"/slow4")
-    assert time.monotonic() - started < 2
+    assert started.awake < 2
 
 
 async def test_a_stopping_process_does_not_wait_for_ever(access_key: SigningKey, tmp_path: Path) -> None:
@@ -392,9 +392,9 @@ async def test_a_stopping_process_does_not_wait_for_ever(access_key: SigningKey,
         reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
         writer.write(head(sidecar, "/slow9", token=token))
         await until(lambda: gauge(sidecar, "requests_in_flight") == 1)
-        started = time.monotonic()
+        started = Stopwatch()
         await runner.cleanup()
-        assert time.monotonic() - started < 0.8
+        assert started.awake < 0.8
         assert await reader.read() == b""
         writer.close()
         await until(lambda: gauge(sidecar, "requests_in_flight") == 0)
@@ -410,9 +410,10 @@ async def test_a_slow_answer_is_no_resting_connection(
         async with connected(sidecar) as (reader, writer):
             writer.write(head(sidecar, "/slow5", token=token))
             assert (await answer(reader)).endswith(b"/slow5")
-            started = time.monotonic()
+            started = Stopwatch()
             assert await reader.read() == b""  # now it rested for too long
-            assert 0.1 < time.monotonic() - started < 1
+            assert started.seconds > 0.1
+            assert started.awake < 1
 
     assert counted.quick == 1
 
@@ -464,7 +465,7 @@ async def test_a_stranger_keeps_the_connection_but_goes_first(access_key: Signin
             async with connected(sidecar) as (third_reader, third):
                 third.write(head(sidecar, token=token))
                 assert (await answer(third_reader)).startswith(OK)
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(20):
                     assert await reader.read() == b""  # not the one that rested longer
                 own.write(head(sidecar, token=token))
                 assert (await answer(own_reader)).startswith(OK)
@@ -480,10 +481,11 @@ async def test_a_stranger_who_falls_silent_is_shed(access_key: SigningKey, tmp_p
                 await asyncio.sleep(0.2)
                 writer.write(f"GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
                 await answer(reader)
-            started = time.monotonic()
-            async with asyncio.timeout(2):
+            started = Stopwatch()
+            async with asyncio.timeout(20):
                 assert await reader.read() == b""
-            assert 0.2 < time.monotonic() - started < 1
+            assert started.seconds > 0.2
+            assert started.awake < 1
         async with connected(sidecar) as (reader, writer):  # known, and refused: may rest like anybody
             for _ in range(2):
                 writer.write(head(sidecar, token=who))

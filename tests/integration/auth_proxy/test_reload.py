@@ -298,7 +298,7 @@ async def test_a_download_breaks_off_visibly(running: Reloaded) -> None:
         await asyncio.sleep(0.8)
         assert not download.done()
         running.put(routes(app=running.own.url))
-        received = await asyncio.wait_for(download, 3)
+        received = await asyncio.wait_for(download, 20)
 
         body = received.partition(b"\r\n\r\n")[2]  # an id in the head may end like a last chunk
         assert b"tick" in body

@@ -263,7 +263,7 @@ async def test_an_answer_before_the_end_of_the_upload_comes_through(
     async with before(access_key, tmp_path, refusing) as sidecar:
         reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
         writer.write(asked(sidecar, "/x", "Content-Length: 50000000", method="POST") + b"x" * 100_000)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             head = await reader.readuntil(b"\r\n\r\n")
             body = await reader.readexactly(3)
         writer.close()

@@ -142,6 +142,7 @@ async def test_a_key_that_stands_there_unfinished_is_reported(process: TenantPro
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("shipped_limits")
 async def test_a_request_that_still_runs_is_reported(postgres_process: TenantProcess) -> None:
     """PostgreSQL: a key that another transaction holds for longer than `lock_timeout` answers 409."""
     async with postgres_process.database.write() as holder:
@@ -152,6 +153,7 @@ async def test_a_request_that_still_runs_is_reported(postgres_process: TenantPro
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("shipped_limits")
 async def test_a_lock_that_is_held_too_long_is_no_error_of_ours(postgres_process: TenantProcess) -> None:
     """PostgreSQL: who cannot get the head of the audit chain in time is asked to come back, with 503."""
     await postgres_process.create(new_tenant())

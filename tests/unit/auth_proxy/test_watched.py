@@ -84,7 +84,7 @@ async def test_it_looks_by_itself_while_it_runs(tmp_path: Path) -> None:
     watched = Watched(path, number, expected=BrokenError, every_seconds=0.01)
     await watched.start()
     write(path, "2")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while watched.value != 2:
             await asyncio.sleep(0.01)
     await watched.close()
@@ -118,7 +118,7 @@ async def test_an_error_of_the_machine_does_not_end_the_looking(
         shut.setattr(Path, where, denied)
         await asyncio.sleep(0.1)
     write(path, "2")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while watched.value != 2:
             await asyncio.sleep(0.01)
     await watched.close()
@@ -223,7 +223,7 @@ async def test_a_file_that_still_changes_is_not_read_yet(tmp_path: Path) -> None
         path.write_text("1" * size, encoding="utf-8")
         await asyncio.sleep(0.01)
     assert adopted == []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not adopted:
             await asyncio.sleep(0.01)
     await watched.close()
@@ -247,7 +247,7 @@ async def test_a_defect_of_the_glimpse_does_not_end_the_looking(
         broken.setattr("auth_proxy.watched._signature", defect)
         await asyncio.sleep(0.1)
     write(path, "2")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while watched.value != 2:
             await asyncio.sleep(0.01)
     await watched.close()

@@ -257,7 +257,7 @@ async def test_a_browser_that_leaves_ends_the_stream_upstream(
         await answer.content.readany()
         answer.close()
 
-    await asyncio.wait_for(sidecar.disconnected.wait(), 5)
+    await asyncio.wait_for(sidecar.disconnected.wait(), 20)
 
 
 async def test_half_an_answer_does_not_look_whole(browser: Browser, token: str) -> None:
@@ -321,7 +321,7 @@ async def test_a_websocket_that_one_side_leaves_is_left_by_the_other(
         await socket.ping(b"there?")
         pong = await socket.receive()
         await socket._writer.close(4002)  # as browsers do: the frame, then wait for the other side
-        await asyncio.wait_for(sidecar.disconnected.wait(), 5)
+        await asyncio.wait_for(sidecar.disconnected.wait(), 20)
 
     assert (pong.type, pong.data) == (aiohttp.WSMsgType.PONG, b"there?")
     assert sidecar.websocket_close_code == 4002
@@ -335,7 +335,7 @@ async def test_a_browser_that_vanishes_ends_the_websocket_upstream(
     socket = await browser.http.ws_connect(f"http://127.0.0.1:{browser.port}/ws", headers=headers)
     socket._response.close()
 
-    await asyncio.wait_for(sidecar.disconnected.wait(), 5)
+    await asyncio.wait_for(sidecar.disconnected.wait(), 20)
 
 
 async def test_a_websocket_to_a_silent_sidecar_is_a_bad_gateway(

@@ -53,7 +53,7 @@ async def test_a_cancelled_block_leaves_nothing_and_no_lock(database: Database) 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(3), database.write() as session:
+    async with asyncio.timeout(20), database.write() as session:
         await session.execute(insert(NOTES).values(id="b"))
 
     assert await ids(database) == ["b"]

@@ -230,7 +230,7 @@ async def test_one_job_does_not_hold_up_another(sqlite_office: PostOffice) -> No
     slow, quick = Work(gate=asyncio.Event()), Work()
     runner = await announced(sqlite_office, Job("slow", MINUTE, slow), Job("quick", MINUTE, quick))
     await runner.look()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (slow.runs and quick.runs):
             await asyncio.sleep(0.01)
     assert slow.gate is not None
@@ -250,7 +250,7 @@ async def test_the_runner_begins_with_the_process_and_survives_an_outage(sqlite_
     await asyncio.sleep(0.05)
     async with office.database.write_engine.connect() as connection, connection.begin():
         await connection.exec_driver_sql("ALTER TABLE away RENAME TO jobs")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not work.runs:
             await asyncio.sleep(0.01)
     await runner.close()

@@ -139,7 +139,7 @@ async def test_a_misbehaving_server_changes_nothing_for_people(
 async def test_a_server_that_misbehaves_from_the_start_lets_nobody_in(gate: Gate, answer: Answer) -> None:
     """Without keys the answer is 503 within the deadline; once the server behaves, people get in."""
     gate.server.answer = answer
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         assert await gate.verdict(gate.token()) is Reason.KEYS_UNAVAILABLE
 
     gate.publish()
@@ -271,7 +271,7 @@ async def test_a_key_replaced_under_its_kid(
     token = gate.token_by(replaced, first_key.kid)
     for _ in range(3):
         assert await gate.verdict(token) is Reason.TOKEN_SIGNATURE
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         while gate.keys.generation == 1:
             await asyncio.sleep(0.01)
 

@@ -213,7 +213,7 @@ async def test_a_question_that_carries_an_upgrade_ends_its_connection() -> None:
             f"{words}\r\n"
             "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         )
-        raw = await asyncio.wait_for(reader.read(), 5)
+        raw = await asyncio.wait_for(reader.read(), 20)
         writer.close()
 
         assert raw.startswith(b"HTTP/1.1 403 ")

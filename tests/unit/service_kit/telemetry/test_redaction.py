@@ -94,8 +94,8 @@ def test_the_servers_own_error_lines_quote_nothing(stream: io.StringIO) -> None:
 
 def test_redaction_is_linear(stream: io.StringIO) -> None:
     """A line of colons, which a client can cause, must not stop the event loop."""
-    started = time.perf_counter()
+    started = time.process_time()
     logging.getLogger("elsewhere").warning("://%s", ":" * 200_000)
 
     assert stream.getvalue()
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
