@@ -4,6 +4,7 @@ Presentation only: an unknown name is shown as it is, never refused and never hi
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from admin_service.panel.views.parts import Tone
 
@@ -185,6 +186,14 @@ def sentence(name: str) -> str:
     """`lead_form` → `Lead form`."""
     words = name.replace("_", " ")
     return words[:1].upper() + words[1:].lower() if words.isupper() else words[:1].upper() + words[1:]
+
+
+_PROVIDERS: Final = {"whatsapp": "WhatsApp", "sms": "SMS"}
+
+
+def provider_name(provider: str) -> str:
+    """A channel as its makers write it."""
+    return _PROVIDERS.get(provider, sentence(provider))
 
 
 def status_tone(status: str) -> Tone:

@@ -81,6 +81,7 @@ def _environment(assets: Assets) -> Environment:
         source_name=labels.source_name,
         owner_label=labels.owner_label,
         currency_name=labels.currency_name,
+        provider_name=labels.provider_name,
         sentence=labels.sentence,
         status_tone=labels.status_tone,
         status_icon=labels.status_icon,

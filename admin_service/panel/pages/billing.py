@@ -12,6 +12,7 @@ from aiohttp import web
 
 from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page
 from admin_service.panel.pages.list_files import CSV, FORMAT, ListFile, one_chunk, send_list, wants_file
+from admin_service.panel.pages.tenant_asking import head_of, permissions_of
 from admin_service.panel.pages.undoing import undo
 from admin_service.panel.views.billing import (
     BalanceTiles,
@@ -22,6 +23,7 @@ from admin_service.panel.views.billing import (
     TimeLeft,
 )
 from admin_service.panel.views.parts import Notice, Pager, page_url, path_segment
+from admin_service.panel.views.tenant_place import tabs_for
 from admin_service.tenant_answers import TenantDetail
 from admin_service.tenant_api import OnBehalf
 from admin_service.tenant_billing import Grant, LedgerPage, LedgerRow, TenantCredits
@@ -91,6 +93,7 @@ async def show_tenant_billing(services: PanelServices, call: Call) -> web.Stream
         pager=_pager(tenant, kind, ledger),
         may_grant=may_change and call.actor.may(Permission.BILLING_GRANT),
         may_change_expiry=may_change and call.actor.may(Permission.BILLING_MANAGE_PACKS),
+        tabs=tabs_for(head_of(tenant), permissions_of(call.actor), "/billing"),
         notices=tuple(one for one in (_told(services, call, tenant, account), _state(tenant), notice) if one),
     )
     return page(services, frame, view)

@@ -166,6 +166,8 @@ async def _cancel_view(seen: Seen, state: FormState) -> TenantStepView:
         button="Cancel invitation",
         facts=_about(seen),
         consequences=("The link is dead at once. To let the person in after all, invite them again.",),
+        takes_away=True,
+        cancel="Keep it",
         not_offered=not_offered(seen.tenant, "active", "suspended"),
     )
 

@@ -17,7 +17,6 @@ from admin_service.panel.pages.tenant_steps import (
     because_controls,
     overview_link,
 )
-from admin_service.panel.rendering import utc_text
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import Notice, count_text
 from admin_service.panel.views.tenant_steps import Control, TenantStepView
@@ -86,6 +85,7 @@ async def _suspend_view(seen: Seen, state: FormState) -> TenantStepView:
             f"Credits: {_replies(tenant)} frozen. None is used, and those with an expiry still expire.",
             "It can be taken back: restore the tenant.",
         ),
+        takes_away=True,
         not_offered=not_offered(tenant, "active"),
     )
 
@@ -163,7 +163,7 @@ async def _delete(sent: Sent) -> web.StreamResponse:
 
 async def _undelete_view(seen: Seen, state: FormState) -> TenantStepView:
     tenant, head = seen.tenant, head_of(seen.tenant)
-    until = (("Possible until", utc_text(tenant.purge_after)),) if tenant.purge_after else ()
+    until = (("Possible until", tenant.purge_after),) if tenant.purge_after else ()
     return TenantStepView(
         head=head,
         heading="Undelete tenant",

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from admin_service.panel.context import PanelServices, page
+from admin_service.panel.labels import provider_name
 from admin_service.panel.pages.tenant_asking import (
     AccountPage,
     Done,
@@ -106,6 +107,7 @@ async def _sessions_view(seen: Seen, state: FormState) -> TenantStepView:
             else f"Sessions: {count} ended at once, whoever they belong to.",
             "It locks nobody out: whoever knows their password signs in anew.",
         ),
+        takes_away=True,
         not_offered=not_offered(seen.tenant, "active", "suspended"),
     )
 
@@ -122,7 +124,11 @@ async def _remove_view(seen: Seen, state: FormState) -> TenantStepView:
     wanted = seen.call.path("account")
     known = [found for found in seen.tenant.connected_accounts if found.id == wanted]
     facts = (
-        (("Account", known[0].display_name), ("Provider", known[0].provider), ("Id", known[0].external_id))
+        (
+            ("Account", known[0].display_name),
+            ("Provider", provider_name(known[0].provider)),
+            ("Id", known[0].external_id),
+        )
         if known
         else (("Account", wanted),)
     )
@@ -134,11 +140,12 @@ async def _remove_view(seen: Seen, state: FormState) -> TenantStepView:
         form=state,
         button="Remove account",
         controls=because_controls(seen),
-        facts=facts,
+        facts=tuple(facts),
         consequences=(
             "Nothing goes in or out through this account any more.",
             "Only the tenant can connect it again, from their own dashboard.",
         ),
+        is_danger=True,
         not_offered=not_offered(seen.tenant, "active", "suspended"),
     )
 

@@ -174,6 +174,7 @@ class TenantBillingView:
     may_grant: bool = False
     may_change_expiry: bool = False
     notices: tuple[Notice, ...] = ()
+    tabs: tuple[Choice, ...] = ()
 
     @property
     def title(self) -> tuple[str, ...]:

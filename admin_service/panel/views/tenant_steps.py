@@ -30,7 +30,7 @@ class Control:
 class TenantStepView:
     """One step about one tenant; where it does not apply, `not_offered` explains instead of asking.
 
-    `is_danger` is for what a person cannot simply take back.
+    `is_danger` is for what a person cannot simply take back, `takes_away` for every other end of something.
     """
 
     template: ClassVar[str] = "tenant_step.html"
@@ -43,10 +43,17 @@ class TenantStepView:
     form: FormState
     button: str
     controls: tuple[Control, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: tuple[tuple[str, str | datetime], ...] = ()
     consequences: tuple[str, ...] = ()
     is_danger: bool = False
+    takes_away: bool = False
+    cancel: str = "Cancel"
     not_offered: Notice | None = None
+
+    @property
+    def is_hasty(self) -> bool:
+        """Whether a hasty Enter should do nothing: the focus begins on Cancel."""
+        return self.is_danger or self.takes_away
 
     @property
     def title(self) -> tuple[str, ...]:

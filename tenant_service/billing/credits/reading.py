@@ -45,7 +45,8 @@ _MOST_GRANTS: Final = 200
 _MOST_TENANTS: Final = 10
 _MOST_LOW: Final = 20
 _CSV_BATCH: Final = 500
-_DEFAULT_RANGE: Final = timedelta(days=30)
+_DEFAULT_RANGE: Final = timedelta(days=29)
+"""Back to midnight: with today, thirty days."""
 _LONGEST_RANGE: Final = timedelta(days=366)
 
 

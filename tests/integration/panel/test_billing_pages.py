@@ -285,6 +285,7 @@ async def test_a_tenants_billing_shows_balance_grants_and_ledger(both: House) ->
     assert (odd.status, "cannot be shown" in odd.words) == (200, True)
     assert "Replies remaining 540" in detail.words
     assert f"/manage/tenants/{tenant}/billing" in detail.links
+    assert {f"/manage/tenants/{tenant}/members", f"/manage/tenants/{tenant}/flags"} <= page.links
     assert not [link for link in page.links | detail.links if "/grant" in link]
 
 

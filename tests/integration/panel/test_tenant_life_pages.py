@@ -182,8 +182,9 @@ async def test_a_deletion_needs_the_slug_and_can_be_undone(place: Place) -> None
         shown = await place.get(end)
         red = [one for one in shown.tree.iter("button") if "danger" in (one.get("class") or "")]
         assert len(red) == (1 if end == "/delete" else 0), end
-    [focused] = [one for one in (await place.get("/delete")).tree.iter("a") if "autofocus" in one.attrib]
-    assert "".join(focused.itertext()) == "Cancel"
+        focused = [one.text for one in shown.tree.iter("a") if "autofocus" in one.attrib]
+        takes_away = end in {"/delete", "/suspend", "/members/sessions"} and await place.status() == "active"
+        assert focused == (["Cancel"] if takes_away else []), end
     wrong = await place.fill("/delete", reason=REASON, confirm="acne")
     assert wrong.status == 400
     assert "Type the slug, exactly as it is shown" in wrong.words

@@ -40,6 +40,7 @@ SUSPEND = TenantStepView(
     back=Link("Acme", HEAD.href),
     form=FORM,
     button="Suspend",
+    takes_away=True,
     controls=(
         REASON,
         TICKET,

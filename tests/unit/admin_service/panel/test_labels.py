@@ -42,6 +42,7 @@ def test_an_unknown_name_is_shown_as_it_is() -> None:
     """A newer service may know more than this panel: its words are shown, not hidden."""
     assert labels.event_label("billing.invoice.sent_late") == "Billing invoice sent late"
     assert labels.role_name("auditor") == "auditor"
+    assert [labels.provider_name(name) for name in ("whatsapp", "email")] == ["WhatsApp", "Email"]
     assert labels.permission_label("x.y") == "x.y"
     assert (labels.status_tone("odd"), labels.status_icon("odd")) == ("neutral", "status-off")
     assert labels.owner_label("waiting_list") == "Waiting list"
