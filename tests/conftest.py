@@ -9,7 +9,7 @@ from tests.fixtures.databases import (
 )
 from tests.fixtures.identities import vouch
 from tests.fixtures.memory_folder import keep_files_in_memory
-from tests.fixtures.patience import patient_databases, quiet_audit_beat, shipped_limits
+from tests.fixtures.patience import patient_databases, patient_doctor, quiet_audit_beat, shipped_limits
 from tests.fixtures.sidecar import access_key, sidecar
 from tests.fixtures.templates import compile_templates_once
 
@@ -19,6 +19,7 @@ __all__ = [
     "database_url",
     "other_postgres_url",
     "patient_databases",
+    "patient_doctor",
     "postgres_server",
     "postgres_url",
     "quiet_audit_beat",

@@ -564,8 +564,11 @@ async def test_a_target_of_a_route_is_looked_at_too(examined: Examined, tmp_path
 # The roster
 
 
-async def test_a_feed_that_tells_nothing_is_a_fault(examined: Examined) -> None:
+async def test_a_feed_that_tells_nothing_is_a_fault(
+    examined: Examined, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R-064: no snapshot within three seconds means that nobody gets in."""
+    monkeypatch.setattr("auth_proxy.commands.live.SNAPSHOT_SECONDS", 0.3)
     async with answering(404) as url:
         away = await examined.finding("roster", ADMIN_SERVICE_URL=url)
 
