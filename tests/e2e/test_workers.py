@@ -238,7 +238,7 @@ async def test_a_reload_reaches_every_worker(here: Ground) -> None:
     async with here.sidecar(INTERNAL_SIGNING_KEY_FILE=str(keys)) as crew:
         new_signing_key(keys / "2.pem")
         crew.process.send_signal(signal.SIGHUP)
-        await crew.until(lambda: len(crew.lines("reload_requested")) == 2, seconds=3)
+        await crew.until(lambda: len(crew.lines("reload_requested")) == 2, seconds=20)
         published = by_worker(await crew.page(), "auth_proxy_signing_keys")
         workers = {line["worker"] for line in crew.lines("reload_requested")}
 
@@ -253,7 +253,7 @@ async def test_workers_do_not_outlive_their_supervisor(here: Ground) -> None:
         slow = asyncio.create_task(ask_strictly(crew.port, here.token, "/slow"))
         await asyncio.sleep(0.3)
         crew.process.kill()
-        await crew.until(lambda: not any(map(is_alive, pids)), seconds=2)
+        await crew.until(lambda: not any(map(is_alive, pids)), seconds=8)
         answered = await slow
         folders = crew.crew_folders()
         async with here.sidecar(ports=(crew.port, crew.ops_port)) as successor:

@@ -29,7 +29,7 @@ ADA = operator("sub-ada", "ada@example.com", Role.SUPPORT)
 EVE = operator("sub-eve", "eve@example.com", Role.SECURITY)
 
 
-async def until(sidecar: SidecarUnderTest, status: int, *, token: str, within: float = 3.0) -> float:
+async def until(sidecar: SidecarUnderTest, status: int, *, token: str, within: float = 20) -> float:
     """Seconds until the sidecar answers so."""
     started = Stopwatch()
     async with asyncio.timeout(within):

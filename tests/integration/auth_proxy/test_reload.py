@@ -55,7 +55,7 @@ class Reloaded:
         name = "auth_proxy_reloads_refused_total"
         return self.sidecar.registry.get_sample_value(name, {"what": "routes"}) or 0.0
 
-    async def until_status(self, path: str, status: int, seconds: float = 1.5) -> None:
+    async def until_status(self, path: str, status: int, seconds: float = 20) -> None:
         async with asyncio.timeout(seconds):
             while await self.status(path) != status:
                 await asyncio.sleep(0.05)
