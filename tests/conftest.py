@@ -1,5 +1,7 @@
 """Fixtures that every test may ask for."""
 
+from hypothesis import HealthCheck, settings
+
 from tests.fixtures.databases import (
     database_url,
     other_postgres_url,
@@ -28,6 +30,11 @@ __all__ = [
     "sqlite_url",
     "vouch",
 ]
+
+
+# An example that took long, because the machine stood still, says nothing about the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure() -> None:
