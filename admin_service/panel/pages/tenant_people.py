@@ -140,7 +140,7 @@ async def _remove_view(seen: Seen, state: FormState) -> TenantStepView:
         form=state,
         button="Remove account",
         controls=because_controls(seen),
-        facts=tuple(facts),
+        facts=facts,
         consequences=(
             "Nothing goes in or out through this account any more.",
             "Only the tenant can connect it again, from their own dashboard.",

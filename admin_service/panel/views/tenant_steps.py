@@ -51,7 +51,7 @@ class TenantStepView:
     not_offered: Notice | None = None
 
     @property
-    def is_hasty(self) -> bool:
+    def begins_on_cancel(self) -> bool:
         """Whether a hasty Enter should do nothing: the focus begins on Cancel."""
         return self.is_danger or self.takes_away
 
