@@ -5,6 +5,7 @@ languages fold them differently (attacks.md section 1).
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _MOST_CHARACTERS: Final = 254
@@ -25,6 +26,13 @@ def normalise_email(value: str) -> str:
     # Before lower(): KELVIN SIGN becomes a plain "k" and would pass as ASCII afterwards.
     if not trimmed.isascii() or len(trimmed) > _MOST_CHARACTERS:
         raise ValueError("must be one plain e-mail address")
+    return _lowered(trimmed)
+
+
+# The same people ask again and again, and each request names its person twice. What comes here is short, so
+# nobody fills memory with it; what is refused is not remembered.
+@lru_cache(maxsize=4096)
+def _lowered(trimmed: str) -> str:
     lowered = trimmed.lower()
     if not _PLAIN.fullmatch(lowered):
         raise ValueError("must be one plain e-mail address")

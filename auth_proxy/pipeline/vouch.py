@@ -76,11 +76,12 @@ class Voucher:
                 _subject(grant), audience=address.audience, binding=binding, delegate=address.delegate
             )
         key = _reuse_key(grant, address)
-        token = self._reusable.get(key)
-        if token is None:
+        try:
+            return self._reusable[key]  # `get` would look twice, and ask the clock twice
+        except KeyError:
             token = self._signer.sign(_subject(grant), audience=address.audience, delegate=address.delegate)
             self._reusable[key] = token
-        return token
+            return token
 
 
 def _plain_headers(grant: Grant) -> Headers:

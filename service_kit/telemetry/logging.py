@@ -58,15 +58,16 @@ def configure_logging(
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        # A line and its end in one write: workers and children share the stream.
+        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=True,
     )
     _route_library_logs(stream or sys.stderr, static.fields)
 
 
-def raw_logger() -> structlog.PrintLogger:
+def raw_logger() -> structlog.WriteLogger:
     """Where lines go that are rendered already."""
-    logger: structlog.PrintLogger = structlog.get_config()["logger_factory"]()
+    logger: structlog.WriteLogger = structlog.get_config()["logger_factory"]()
     return logger
 
 

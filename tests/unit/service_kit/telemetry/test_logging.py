@@ -3,7 +3,10 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,3 +170,21 @@ def test_before_the_log_is_set_up_nothing_is_the_same(stream: io.StringIO) -> No
     assert configured == {"service": "sample"}
     assert static_fields() == {}
     assert stream.getvalue() == ""
+
+
+def test_processes_that_share_a_stream_break_no_line_of_each_other(tmp_path: Path) -> None:
+    """Workers write to one standard error: a line and its end are one write."""
+    talk = """
+from service_kit.telemetry.logging import configure_logging, get_logger
+configure_logging("talker")
+log = get_logger("module")
+for number in range(2000):
+    log.info("said", number=number)
+"""
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        talkers = [subprocess.Popen([sys.executable, "-u", "-c", talk], stderr=file) for _ in range(3)]
+        assert [talker.wait(60) for talker in talkers] == [0, 0, 0]
+
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    assert sorted(line["number"] for line in lines) == sorted(list(range(2000)) * 3)
