@@ -19,7 +19,6 @@ from auth_proxy.routes import BOOT_EXCHANGE
 _RAY: Final = re.compile(r"[0-9a-f]{16}(-[A-Z]{3})?")
 _NOTHING: Final = "-"
 _READERS_NAMES: Final = (b"accept", b"sec-fetch-mode", b"x-requested-with")
-_READERS_NAME_LENGTHS: Final = frozenset(len(name) for name in _READERS_NAMES)
 
 
 @dataclass(slots=True)
@@ -102,9 +101,6 @@ class Case:
 
     def reader(self, *, can_enroll: bool) -> Reader:
         target = self.about.target if self.about else ""
-        # One look for all three: a flood of refusals comes through here.
-        headers = reversed(self.about.headers) if self.about else ()
-        first = {name.lower(): value for name, value in headers if len(name) in _READERS_NAME_LENGTHS}
-        page = prefers_page(*(first.get(name, b"").decode("latin-1") for name in _READERS_NAMES))
+        page = prefers_page(*map(self.header, _READERS_NAMES))
         boots = target.partition("?")[0] == BOOT_EXCHANGE
         return Reader(wants_page=page, navigates=page, boots=boots, can_enroll=can_enroll)

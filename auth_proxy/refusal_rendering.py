@@ -7,10 +7,9 @@ request but its id is repeated.
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
 from html import escape
 from string import Template
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
@@ -71,8 +70,7 @@ $actions<dl><dt>Request id</dt><dd><code>$request_id</code></dd></dl>
 _SIGN_OUT: Final = f'<p><a href="{SIGN_OUT_PATH}">Sign out of Access</a></p>\n'
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """Who reads the answer, and what for."""
 
     wants_page: bool = False

@@ -173,14 +173,18 @@ def _nominated(headers: Headers, places: tuple[int, ...]) -> frozenset[str]:
 def _screen_cookies(forwardable: list[tuple[str, str]], place: int) -> list[str]:
     """Takes Access's own cookies out of the header at that place, and gives the tokens among them."""
     name, value = forwardable[place]
-    crumbs = [crumb.strip() for crumb in value.split(";")]
-    names = [crumb.partition("=")[0].strip().lower() for crumb in crumbs]
-    rest = [crumb for crumb, known in zip(crumbs, names, strict=True) if crumb and known not in HELD_COOKIES]
+    tokens: list[str] = []
+    rest: list[str] = []
+    for part in value.split(";"):
+        crumb = part.strip()
+        cookie, _, content = crumb.partition("=")
+        known = cookie.strip().lower()
+        if known == TOKEN_COOKIE:
+            tokens.append(content.strip())
+        elif crumb and known not in HELD_COOKIES:
+            rest.append(crumb)
     forwardable[place : place + 1] = [(name, "; ".join(rest))] if rest else []
-    if TOKEN_COOKIE not in names:
-        return []
-    held = zip(crumbs, names, strict=True)
-    return [crumb.partition("=")[2].strip() for crumb, known in held if known == TOKEN_COOKIE]
+    return tokens
 
 
 def _only(tokens: list[str]) -> str | None:

@@ -70,7 +70,7 @@ async def test_a_newcomer_does_not_stand_behind_those_who_were_refused() -> None
     assert turns.has_place(is_new=True)
 
 
-@pytest.mark.parametrize("proven, places", [(0, 8), (3, 1), (4, 1), (8, 2), (1000, 8)])
+@pytest.mark.parametrize("proven, places", [(0, 8), (3, 1), (16, 1), (31, 1), (32, 2), (1000, 8)])
 async def test_the_refused_have_places_beside_the_proven(proven: int, places: int) -> None:
     """The more proven requests a turn answers, the more refused ones; never none, never over the most."""
     turns, called = Turns(8), list[int]()
