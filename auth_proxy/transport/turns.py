@@ -16,8 +16,8 @@ from typing import Final
 
 MOST_IN_A_TURN: Final = 8
 _PROVEN_PER_REFUSED: Final = 16
-"""Beside so many of the proven, one who was refused before is answered: nobody starves. With 4 instead of 16 good
-requests beside a flood of distinct bad tokens had 2.1 times the p99 that they have alone; with 8 1.9, with 16 1.4."""
+"""Beside so many of the proven, one who was refused before is answered: nobody starves. With 4 good requests
+beside a flood of distinct bad tokens had 2.1 times the p99 that they have alone; with 8 1.9, with 16 1.4."""
 
 
 class _Line:

@@ -19,7 +19,7 @@ BESIDE: Final = "good beside bad"
 
 def refusals(bench: Bench, given: Given, result: Result) -> None:
     """No token, one bad token again and again, another one each time; and those beside as many good ones."""
-    # Not the lighter way: 64 connections send their first request beside the flood, and in a round of two seconds
+    # Not the lighter way: 64 connections send their first request beside the flood. In a round of two seconds
     # that is more than one request in a hundred: the p99 would be theirs, and nobody else's.
     names = bench.those("sidecar", "envoy", "haproxy", "naive")
     refused, answered = Expected(is_refused=True), Expected(size=SIZES["1k"])
