@@ -4,7 +4,7 @@ It changes nobody's standing: `provisioning` and `standing` do, each change in o
 audit rows. It speaks neither HTTP nor SQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from admin_service.operators.errors import OperatorNotFoundError
 from admin_service.operators.models import Operator, OperatorFilter, Sighting
@@ -56,6 +56,12 @@ class OperatorService:
         if row is None:
             raise OperatorNotFoundError
         return row
+
+    async def names(self, operator_ids: Collection[str]) -> Mapping[str, str]:
+        """The names of those who are operators, or were; whatever else stands among the ids is left out."""
+        async with self._database.read() as session:
+            rows = await self._operators.by_ids(session, operator_ids)
+        return {operator_id: row.name for operator_id, row in rows.items()}
 
     async def me(self, identity: InternalIdentity) -> Operator:
         """The caller's own row. Raises EnrollmentRequiredError, AccountDeactivatedError."""

@@ -68,6 +68,8 @@ class OperatorDirectory(Protocol):
 
     async def by_id(self, operator_id: str) -> Operator: ...
 
+    async def names(self, operator_ids: Collection[str]) -> Mapping[str, str]: ...
+
 
 class Provisioning(Protocol):
     """Ways in; each answer holds a token that is shown once."""

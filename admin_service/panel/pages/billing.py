@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page
+from admin_service.panel.pages.authors import NO_NAMES, author, names_of
 from admin_service.panel.pages.list_files import CSV, FORMAT, ListFile, one_chunk, send_list, wants_file
 from admin_service.panel.pages.tenant_asking import head_of, permissions_of
 from admin_service.panel.pages.undoing import undo
@@ -81,12 +82,14 @@ async def show_tenant_billing(services: PanelServices, call: Call) -> web.Stream
         operator_frame(services, call),
         both(tenant_and_credits(services, behalf, call.path("id")), _ledger(services, behalf, call)),
     )
+    acted = [grant.granted_by for grant in account.grants] + [row.actor_id for row in ledger.data]
+    names = await names_of(services, acted)
     may_change = tenant.status != "deleted"
     view = TenantBillingView(
         tenant=tenant_line(tenant),
         balance=balance_tiles(account),
-        grants=tuple(grant_row(tenant.id, grant, services.clock.now()) for grant in account.grants),
-        ledger=tuple(map(_line, ledger.data)),
+        grants=tuple(grant_row(tenant.id, grant, services.clock.now(), names) for grant in account.grants),
+        ledger=tuple(_line(row, names) for row in ledger.data),
         kind=kind,
         csv_href=_csv_href(tenant.id, kind),
         grants_csv_href=page_url(tenant_line(tenant).billing_href, {FORMAT: CSV}),
@@ -143,8 +146,10 @@ def balance_tiles(account: TenantCredits) -> BalanceTiles:
     )
 
 
-def grant_row(tenant_id: str, grant: Grant, now: datetime | None = None) -> GrantRow:
-    """With `now`, how much time an active grant has left."""
+def grant_row(
+    tenant_id: str, grant: Grant, now: datetime | None = None, names: Mapping[str, str] = NO_NAMES
+) -> GrantRow:
+    """With `now`, how much time an active grant has left; with `names`, who gave it by name."""
     is_running = grant.state == "active"
     return GrantRow(
         id=grant.id,
@@ -154,7 +159,7 @@ def grant_row(tenant_id: str, grant: Grant, now: datetime | None = None) -> Gran
         state=grant.state,
         category=grant.category,
         reason=grant.reason,
-        granted_by=grant.granted_by,
+        granted_by=author(names, grant.granted_by),
         created_at=grant.created_at,
         expires_at=grant.expires_at,
         ticket_ref=grant.ticket_ref,
@@ -175,14 +180,14 @@ async def _ledger(
         return await services.billing.ledger(behalf, tenant, kind="", cursor=""), "", _NOT_READ
 
 
-def _line(row: LedgerRow) -> LedgerLine:
+def _line(row: LedgerRow, names: Mapping[str, str]) -> LedgerLine:
     grants = tuple(dict.fromkeys(posting.grant_id for posting in row.postings))
     return LedgerLine(
         id=row.id,
         kind=row.kind,
         amount=row.amount,
         balance_after=row.balance_after,
-        actor=row.actor_id or row.actor_type,
+        actor=author(names, row.actor_id or row.actor_type),
         note=row.note,
         created_at=row.created_at,
         grants=grants,

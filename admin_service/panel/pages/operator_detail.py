@@ -10,6 +10,7 @@ from admin_service.operators.named import named_operator
 from admin_service.oversight.service import OperatorOverview
 from admin_service.panel.context import PanelServices, both, operator_frame, page, usable_delegation
 from admin_service.panel.pages.audit_rows import shown_row
+from admin_service.panel.pages.authors import author, names_of
 from admin_service.panel.pages.operator_rows import shown_operator, shown_session
 from admin_service.panel.views.operator_detail import OperatorDetailView
 from admin_service.panel.views.parts import Notice
@@ -39,18 +40,19 @@ async def show_operator(services: PanelServices, call: Call) -> web.Response:
     """One operator. Raises OperatorNotFoundError."""
     overview = services.oversight.overview(call, named_operator(call), usable_delegation(call.request))
     frame, seen = await both(operator_frame(services, call), overview)
-    return page(services, frame, OperatorDetailView(**detail_members(services, call, seen)))
+    return page(services, frame, OperatorDetailView(**await detail_members(services, call, seen)))
 
 
-def detail_members(services: PanelServices, call: Call, seen: OperatorOverview) -> dict[str, Any]:
+async def detail_members(services: PanelServices, call: Call, seen: OperatorOverview) -> dict[str, Any]:
     """What every page about one operator shows."""
     operator, now = seen.operator, services.clock.now()
     expiry = operator.enrollment_expires_at
+    names = await names_of(services, [operator.created_by])
     is_late = operator.state is OperatorState.PENDING and expiry is not None and expiry <= now
     return {
         "operator": shown_operator(operator, now, you=call.actor.operator_id, sessions=len(seen.sessions)),
         "created_at": operator.created_at,
-        "created_by": operator.created_by,
+        "created_by": author(names, operator.created_by),
         "version": operator.version,
         "sessions": tuple(map(shown_session, seen.sessions)),
         "recent": tuple(map(shown_row, seen.actions.rows)),

@@ -73,7 +73,7 @@ async def _page(
     frame, seen = await both(operator_frame(services, call), overview)
     role = call.actor.role
     view = OwnPageView(
-        **detail_members(services, call, seen),
+        **await detail_members(services, call, seen),
         form=form,
         liked=liked,
         matrix=matrix_of(

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from admin_service.panel.context import PanelServices, both, operator_frame, page
 from admin_service.panel.pages.audit_rows import shown_row
+from admin_service.panel.pages.authors import author, names_of
 from admin_service.panel.pages.tenant_asking import permissions_of, tenant_of
 from admin_service.panel.pages.tenant_steps import NOTICE_PARAMETER, tenant_path
 from admin_service.panel.pages.undoing import undo
@@ -81,11 +82,12 @@ def notice_of(services: PanelServices, call: Call, status: str = "") -> Notice |
 async def show_tenant(services: PanelServices, call: Call) -> web.Response:
     """One tenant, by id or slug. Raises TenantApi's NotFoundError, UnavailableError."""
     frame, tenant = await both(operator_frame(services, call), tenant_of(services, call))
-    view = _detail_view(tenant, notice_of(services, call, tenant.status))
+    names = await names_of(services, [tenant.created_by])
+    view = _detail_view(tenant, names, notice_of(services, call, tenant.status))
     return page(services, frame, replace(view, permissions=permissions_of(call.actor)))
 
 
-def _detail_view(tenant: TenantDetail, notice: Notice | None) -> TenantDetailView:
+def _detail_view(tenant: TenantDetail, names: Mapping[str, str], notice: Notice | None) -> TenantDetailView:
     return TenantDetailView(
         id=tenant.id,
         slug=tenant.slug,
@@ -96,7 +98,7 @@ def _detail_view(tenant: TenantDetail, notice: Notice | None) -> TenantDetailVie
         status=tenant.status,
         hosted_at=tenant.hosted_at,
         created_at=tenant.created_at,
-        created_by=tenant.created_by or None,
+        created_by=author(names, tenant.created_by) if tenant.created_by else None,
         status_since=tenant.status_since,
         status_reason=tenant.status_reason or None,
         owner=_owner(tenant),

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from admin_service.panel.context import PanelServices, both, operator_frame, page
+from admin_service.panel.pages.authors import author, names_of
 from admin_service.panel.pages.tenant_asking import Done, head_of, permissions_of, tenant_of
 from admin_service.panel.pages.tenant_detail import notice_of
 from admin_service.panel.pages.tenant_life import not_offered
@@ -24,13 +25,13 @@ _LEAST_NOTE: Final = 1
 async def list_flags(services: PanelServices, call: Call) -> web.Response:
     """Every flag that the settings know. Raises NotFoundError, UnavailableError."""
     frame, tenant = await both(operator_frame(services, call), tenant_of(services, call))
-    head = head_of(tenant)
+    head, names = head_of(tenant), await names_of(services, [flag.updated_by for flag in tenant.flags])
     rows = tuple(
         FlagLine(
             key=flag.key,
             enabled=flag.enabled,
             note=flag.note,
-            updated_by=flag.updated_by,
+            updated_by=author(names, flag.updated_by) if flag.updated_by else None,
             updated_at=flag.updated_at,
             href=f"{head.href}{_PATH}/{path_segment(flag.key)}",
         )

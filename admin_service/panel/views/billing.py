@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from admin_service.panel.views.parts import Choice, Notice, Pager, choices, path_segment
+from admin_service.panel.views.parts import Author, Choice, Notice, Pager, choices, path_segment
 
 TENANTS_PATH: Final = "/manage/tenants"
 SHORT: Final = timedelta(days=7)
@@ -113,7 +113,7 @@ class GrantRow:
     state: str
     category: str
     reason: str
-    granted_by: str
+    granted_by: Author
     created_at: datetime
     expires_at: datetime | None = None
     ticket_ref: str = ""
@@ -146,7 +146,7 @@ class LedgerLine:
     kind: str
     amount: int
     balance_after: int | None
-    actor: str
+    actor: Author
     note: str
     created_at: datetime
     grants: tuple[str, ...] = ()

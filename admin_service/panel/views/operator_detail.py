@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from admin_service.panel.views.audit import AUDIT_PATH, AuditRow
 from admin_service.panel.views.operators import OPERATORS_PATH, OperatorRow
-from admin_service.panel.views.parts import Link, Notice, page_url
+from admin_service.panel.views.parts import Author, Link, Notice, page_url
 
 OWN_PATH = "/manage/me"
 
@@ -34,7 +34,7 @@ class OperatorDetailView:
 
     operator: OperatorRow
     created_at: datetime
-    created_by: str
+    created_by: Author
     version: int
     sessions: tuple[SessionLine, ...]
     recent: tuple[AuditRow, ...]

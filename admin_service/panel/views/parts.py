@@ -23,6 +23,17 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Author:
+    """Who did something: rows keep an id, people know each other by name.
+
+    Without a name no operator has that id.
+    """
+
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One chip of a filter: a link to the same list with this value chosen."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
 
-from admin_service.panel.views.parts import Choice, Link, Notice, Pager, path_segment
+from admin_service.panel.views.parts import Author, Choice, Link, Notice, Pager, path_segment
 
 LIST_PATH: Final = "/manage/tenants"
 
@@ -209,7 +209,7 @@ class FlagLine:
     key: str
     enabled: bool
     note: str
-    updated_by: str | None
+    updated_by: Author | None
     updated_at: datetime | None
     href: str
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from admin_service.panel.views.audit import AuditRow
 from admin_service.panel.views.list_tools import ListTools
 from admin_service.panel.views.parts import (
+    Author,
     Choice,
     FieldError,
     Link,
@@ -263,7 +264,7 @@ class TenantDetailView:
     status: str
     hosted_at: str
     created_at: datetime
-    created_by: str | None = None
+    created_by: Author | None = None
     status_since: datetime | None = None
     status_reason: str | None = None
     owner: TenantOwner | None = None

@@ -214,6 +214,8 @@ async def test_a_grant_is_previewed_and_counts_once(both: House) -> None:
     assert made["granted_by_id"] == "adm_support"
     assert "2099-12-31T23:59:59" in str(made["expires_at"]).replace(" ", "T")
     assert "The replies were granted" in told.words
+    assert told.words.count("Test support") >= 2  # the grant, and its line in the ledger
+    assert "adm_support" not in told.words
     assert f"/manage/tenants/{tenant}/billing/grants/{made['id']}/void" in told.links
 
 

@@ -140,6 +140,20 @@ class TestDetail:
         assert "/manage/audit?actorEmail=super_admin%40example.com&range=all" in page.links
         assert any(link.startswith("/manage/audit/aud_") for link in page.links)
 
+    async def test_who_provisioned_somebody_is_named(self, office: BackOffice) -> None:
+        """By name, also when they have left since; a process and the id of nobody stand as they are."""
+        await office.add_operator(
+            Role.SUPPORT, sub="sub-gone", name="gone", deactivated_at=office.clock.now()
+        )
+        authors = {"first": "adm_gone", "second": "adm_nobody", "third": "system"}
+        for name, author in authors.items():
+            await office.add_operator(Role.SUPPORT, sub=f"sub-{name}", name=name, created_by=author)
+        pages = [(await office.get(f"{LIST}/adm_{name}")).words for name in authors]
+
+        for words, said in zip(pages, ("by Test gone", "by adm_nobody", "by system"), strict=True):
+            assert said in words
+        assert "adm_gone" not in pages[0]
+
     async def test_the_changes_that_apply_are_offered(self, office: BackOffice) -> None:
         """An active operator can be given a role, rebound and deactivated; a deactivated one comes back."""
         active = await office.get(SUPPORT)

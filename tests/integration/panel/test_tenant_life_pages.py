@@ -337,6 +337,8 @@ async def test_a_flag_is_switched_with_a_note(place: Place) -> None:
     listed = await place.get("/flags?notice=flag-on", Role.READ_ONLY)
     assert "voice On Beta of the customer" in listed.words
     assert "beta_inbox Off" in listed.words
+    assert "Test support" in listed.words  # who set it, by name
+    assert "adm_support" not in listed.words
     assert place.path("/flags/voice") not in listed.links
     assert (await place.get("/flags/unheard")).status == 404
 

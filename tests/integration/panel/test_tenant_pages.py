@@ -97,6 +97,7 @@ class TestDetail:
         assert "inv_public" in page.words
         assert "Connected accounts" in page.words
         assert "Replies remaining" in page.words
+        assert "by Test super_admin" in page.words
 
     @pytest.mark.parametrize("reference", ["org_nobody", "a%2fb", "%00", "x" * 500])
     async def test_an_unknown_tenant_is_a_page(self, office: BackOffice, reference: str) -> None:

@@ -6,7 +6,7 @@ from admin_service.panel.layout import SignedInOperator, Toast
 from admin_service.panel.views.audit import AuditFilters
 from admin_service.panel.views.dashboard import Tile
 from admin_service.panel.views.operators import EnrollmentView
-from admin_service.panel.views.parts import FieldError, Link, Notice
+from admin_service.panel.views.parts import Author, FieldError, Link, Notice
 from admin_service.panel.views.problem import conflict, permission_denied
 from admin_service.panel.views.tenants import (
     ConnectedAccount,
@@ -129,7 +129,7 @@ def hostile_pages(text: str) -> tuple[Page, ...]:
                 currency=text,
                 status=text,
                 hosted_at=text,
-                created_by=text,
+                created_by=Author(text, text),
                 status_reason=text,
                 owner=TenantOwner(text, text, NOW, NOW),
                 invitations=(PendingInvitation(text, text, text, NOW, NOW),),

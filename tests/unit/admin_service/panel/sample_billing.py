@@ -33,7 +33,7 @@ from admin_service.panel.views.billing_packs import (
     TypedPack,
 )
 from admin_service.panel.views.operator_forms import FormState
-from admin_service.panel.views.parts import FieldError, Link, Notice, Pager
+from admin_service.panel.views.parts import Author, FieldError, Link, Notice, Pager
 from tests.unit.admin_service.panel.sample_page import Page
 from tests.unit.admin_service.panel.sample_values import FRAME, NOW
 
@@ -90,7 +90,7 @@ _GRANT: Final = GrantRow(
     state="active",
     category="promotional",
     reason="Goodwill after the outage in November",
-    granted_by="adm_01KDYAK348C5X7SGAGCBQF0009",
+    granted_by=Author("adm_01KDYAK348C5X7SGAGCBQF0009"),
     created_at=NOW - timedelta(days=3),
     expires_at=NOW + timedelta(days=40),
     ticket_ref="SUP-4821",
@@ -117,7 +117,7 @@ _ENTRY: Final = LedgerLine(
     kind="consume",
     amount=2,
     balance_after=450,
-    actor="reply-worker",
+    actor=Author("reply-worker"),
     note="reply 8412",
     created_at=NOW,
     grants=(_GRANT.id, "grant_01KDYAK348C5X7SGAGCBQF0001"),
@@ -217,13 +217,13 @@ def hostile_billing_pages(frame: Frame, text: str) -> tuple[Page, ...]:
         id=text,
         tenant_id=text,
         reason=text,
-        granted_by=text,
+        granted_by=Author(text, text),
         ticket_ref=text,
         void_reason=text,
         category=text,
         state="active",
     )
-    entry = replace(_ENTRY, id=text, kind=text, actor=text, note=text, grants=(text,))
+    entry = replace(_ENTRY, id=text, kind=text, actor=Author(text, text), note=text, grants=(text,))
     typed = TypedPack(text, text, text, text, text, text)
     totals = CreditTotals(1, 1, low=(LowTenant(text, text, 1),))
     return (

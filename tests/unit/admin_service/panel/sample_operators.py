@@ -19,7 +19,7 @@ from admin_service.panel.views.operator_forms import (
 from admin_service.panel.views.operator_token import OperatorTokenView
 from admin_service.panel.views.operators import OperatorListView, OperatorRow
 from admin_service.panel.views.own_page import Liked, OwnPageView, matrix_of
-from admin_service.panel.views.parts import FieldError, Link, Notice, Pager
+from admin_service.panel.views.parts import Author, FieldError, Link, Notice, Pager
 from service_kit.identity.model import OPERATOR_PERMISSIONS, Permission, Role
 from tests.unit.admin_service.panel.sample_page import Page
 from tests.unit.admin_service.panel.sample_values import EVENTS, FRAME, NOW, OPERATORS, PRODUCTION, READER
@@ -49,7 +49,7 @@ SESSIONS = (
 DETAIL = OperatorDetailView(
     operator=replace(JONAS, sessions=2),
     created_at=NOW - timedelta(days=210),
-    created_by=ADA.id,
+    created_by=Author(ADA.id, ADA.name),
     version=4,
     sessions=SESSIONS,
     recent=EVENTS[2:6],
@@ -57,7 +57,7 @@ DETAIL = OperatorDetailView(
 OWN = OwnPageView(
     operator=ADA,
     created_at=NOW - timedelta(days=400),
-    created_by="system",
+    created_by=Author("system"),
     version=1,
     sessions=SESSIONS[:1],
     recent=EVENTS[:2],
@@ -198,7 +198,7 @@ def hostile_operator_pages(frame: Frame, text: str) -> tuple[Page, ...]:
     detail = replace(
         DETAIL,
         operator=live,
-        created_by=text,
+        created_by=Author(text, text),
         sessions=(session,),
         recent=(event,),
         missing=(text,),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from admin_service.panel.views.operator_forms import FormState
-from admin_service.panel.views.parts import FieldError, Link, Notice, Pager, Undo
+from admin_service.panel.views.parts import Author, FieldError, Link, Notice, Pager, Undo
 from admin_service.panel.views.tenant_place import (
     AccountLine,
     FlagLine,
@@ -168,7 +168,12 @@ FLAGS = TenantFlagsView(
     permissions=EVERY,
     rows=(
         FlagLine(
-            "beta_inbox", True, "Asked for by the customer", "adm_1", NOW, f"{HEAD.href}/flags/beta_inbox"
+            "beta_inbox",
+            True,
+            "Asked for by the customer",
+            Author("adm_1", "Ada Okafor"),
+            NOW,
+            f"{HEAD.href}/flags/beta_inbox",
         ),
         FlagLine("voice", False, "", None, None, f"{HEAD.href}/flags/voice"),
     ),

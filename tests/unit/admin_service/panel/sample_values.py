@@ -13,7 +13,7 @@ from admin_service.panel.views.billing_packs import CreditDay, CreditTotals
 from admin_service.panel.views.dashboard import DashboardView, DayCount, Tile
 from admin_service.panel.views.list_tools import Column, ListTools, ViewLink
 from admin_service.panel.views.operators import OperatorRow
-from admin_service.panel.views.parts import FieldError, Notice, Pager
+from admin_service.panel.views.parts import Author, FieldError, Notice, Pager
 from admin_service.panel.views.tenants import (
     BillingSummary,
     ConnectedAccount,
@@ -319,7 +319,7 @@ TENANT_DETAIL = TenantDetailView(
     status="active",
     hosted_at="acme.app.example.com",
     created_at=NOW - timedelta(days=212),
-    created_by="ada.okafor@example.com",
+    created_by=Author("adm_01KDYAK348C5X7SGAGCBQF0001", "Ada Okafor"),
     owner=TenantOwner("Mina Park", "mina@acme.example", NOW - timedelta(days=211), NOW - timedelta(hours=3)),
     invitations=(
         PendingInvitation(
