@@ -12,6 +12,7 @@ from auth_proxy.commands.doctor.capacity import look_at_descriptors, look_at_wor
 from auth_proxy.commands.doctor.exposure import (
     look_at_development,
     look_at_listeners,
+    look_at_panel_origin,
     look_at_trusted_proxies,
 )
 from auth_proxy.commands.doctor.operators import look_at_roster
@@ -34,6 +35,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("listener", look_at_listeners),
     ("trusted proxies", look_at_trusted_proxies),
     ("development gate", look_at_development),
+    ("panel origin", look_at_panel_origin),
     ("file descriptors", look_at_descriptors),
     ("workers", look_at_workers),
     ("signing keys", look_at_key_files),

@@ -1,4 +1,4 @@
-"""Doctor's look at who can reach the sidecar, and whose word it takes (R-136).
+"""Doctor's look at who can reach the sidecar, whose word it takes, and who shares the panel's origin (R-136).
 
 It judges addresses as they are written; what a firewall in between does it cannot see.
 """
@@ -48,6 +48,23 @@ async def look_at_development(patient: Patient) -> list[Finding]:
         return []
     seen = "open: whoever reaches the listener is the operator of LOCAL_DEV_ADMIN_EMAIL"
     return [warning("development gate", seen, "unset ALLOW_DEV_ADMIN_AUTH and LOCAL_DEV_ADMIN_EMAIL")]
+
+
+async def look_at_panel_origin(patient: Patient) -> list[Finding]:
+    """Whether scripts of a frontend would run in the panel's own origin."""
+    settings = patient.settings
+    if settings.admin_service is None:
+        return []  # no panel
+    config = settings.config
+    panel = [host for host in settings.admin_hosts if host not in config.owned_hosts]
+    beside = [route.name for route in config.routes if route.host is None or route.host in panel]
+    if settings.upstream is not None:
+        beside.append("/ (AUTH_PROXY_UPSTREAM)")
+    if not panel or not beside:
+        return [fine("panel origin", "nothing but the panel answers there")]
+    seen = f"{listed(beside)} beside the panel: a script there can do what the operator who sees it may do"
+    fix = "give that frontend a host of its own in AUTH_PROXY_CONFIG, or guard it as you guard the panel"
+    return [warning("panel origin", seen, fix)]
 
 
 def _listener(variable: str, listen: Listen, fix: str) -> Finding:

@@ -48,15 +48,27 @@ def is_warning(finding: Finding, *words: str) -> bool:
     )
 
 
+async def until_ready(examined: Examined) -> None:
+    """Keys and roster have arrived at the sidecar that runs."""
+    looked_at, examined.only = examined.only, ("running sidecar",)
+    async with asyncio.timeout(20):
+        while (await examined.finding("running sidecar")).verdict is not Verdict.OK:
+            await asyncio.sleep(0.05)
+    examined.only = looked_at
+
+
 async def test_a_sound_configuration_has_no_fault(examined: Examined) -> None:
-    """Everything runs and fits: nothing but the plain http of the test's team is remarked."""
+    """All of it runs and fits: only the test's plain http, and the frontend beside the panel, are remarked."""
     async with sidecar_of(examined.environ):
-        await asyncio.sleep(0.3)  # keys and roster arrive
+        await until_ready(examined)
         report = await examined.doctor(examined.token())
     remarks = [item for item in report.document["findings"] if item["verdict"] != "ok"]
 
     assert report.status == 0
-    assert [(item["name"], item["verdict"]) for item in remarks] == [("team", "warn")]
+    assert [(item["name"], item["verdict"]) for item in remarks] == [
+        ("team", "warn"),
+        ("panel origin", "warn"),
+    ]
     assert {"admin_service", "tenant_service", "roster", "published keys"} <= {
         item["name"] for item in report.document["findings"]
     }
@@ -374,6 +386,29 @@ async def test_trusting_every_proxy_is_a_fault(examined: Examined, networks: str
     finding = await examined.finding("trusted proxies", AUTH_PROXY_TRUSTED_PROXIES=networks)
 
     assert finding.verdict is verdict
+
+
+async def test_a_frontend_in_the_panels_origin_is_told(examined: Examined, tmp_path: Path) -> None:
+    """The panel's host is the panel's alone, or somebody said otherwise; a host of its own shares nothing."""
+    examined.only = ("panel origin",)
+    config = tmp_path / "auth_proxy.toml"
+
+    async def seen(routes: str, **changed: str) -> Finding:
+        config.write_text(routes)
+        return await examined.finding("panel origin", AUTH_PROXY_CONFIG=str(config), **changed)
+
+    alone = {"AUTH_PROXY_UPSTREAM": ""}
+    target = 'target = "http://127.0.0.1:9"'
+    hosts = {"ADMIN_HOST": f"{HOST},app.example.com", **alone}
+    own_host = await seen(f'[[routes]]\nhost = "app.example.com"\nprefix = "/"\n{target}\n', **hosts)
+    beside = await seen(f'[[routes]]\nprefix = "/tool"\n{target}\n', **alone)
+
+    assert is_warning(await examined.finding("panel origin"), "AUTH_PROXY_UPSTREAM", "beside the panel")
+    assert (await examined.finding("panel origin", **alone)).verdict is Verdict.OK
+    assert own_host.verdict is Verdict.OK
+    assert is_warning(beside, "/tool")
+    assert await examined.findings("panel origin", ADMIN_SERVICE_URL="", TENANT_SERVICE_URL="",
+                                   AUTH_PROXY_ROSTER="open:support") == []  # fmt: skip
 
 
 async def test_an_open_development_gate_is_told(examined: Examined) -> None:
