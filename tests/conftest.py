@@ -12,6 +12,7 @@ from tests.fixtures.databases import (
 from tests.fixtures.identities import vouch
 from tests.fixtures.memory_folder import keep_files_in_memory
 from tests.fixtures.patience import patient_databases, patient_doctor, quiet_audit_beat, shipped_limits
+from tests.fixtures.ports import unused_tcp_port, unused_tcp_port_factory
 from tests.fixtures.sidecar import access_key, sidecar
 from tests.fixtures.templates import compile_templates_once
 
@@ -28,6 +29,8 @@ __all__ = [
     "shipped_limits",
     "sidecar",
     "sqlite_url",
+    "unused_tcp_port",
+    "unused_tcp_port_factory",
     "vouch",
 ]
 

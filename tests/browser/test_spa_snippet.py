@@ -15,7 +15,8 @@ from deploy.demo.issuer import AccessIssuer, SigningKey
 from deploy.demo.people import Person
 from service_kit.identity.keys import new_signing_key
 from tests.fixtures.chromium import chromium
-from tests.fixtures.standalone import ROOT, Standalone, access_team, free_port, shell_environment
+from tests.fixtures.ports import free_port
+from tests.fixtures.standalone import ROOT, Standalone, access_team, shell_environment
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(90), pytest.mark.asyncio(loop_scope="module")]
 

@@ -16,7 +16,8 @@ from deploy.demo.issuer import SigningKey
 from service_kit.identity.keys import key_file_name, new_signing_key
 from service_kit.identity.model import Role
 from tests.fixtures.authority import Authority
-from tests.fixtures.examined import Examined, examined_configuration, free_port, served
+from tests.fixtures.examined import Examined, examined_configuration, served
+from tests.fixtures.ports import free_port
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```console\n\$ auth-proxy ([^\n]+)\n(.*?)```", PAGE, re.DOTALL)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from service_kit.web.ops import ops_app
 from tests.deploy.shipped import DEPLOY, PROCESSES, ROOT, commands, ports
+from tests.fixtures.ports import free_port
 
 DOCKER = DEPLOY / "docker"
 HEALTHCHECK = DOCKER / "healthcheck.py"
@@ -189,11 +190,7 @@ def test_the_health_check_tells_200_from_everything_else(
 
 def test_the_health_check_of_a_process_that_is_away() -> None:
     """Nobody listening is exit status 1, not a trace."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-
-    assert run_healthcheck(f"127.0.0.1:{port}") == 1
+    assert run_healthcheck(f"127.0.0.1:{free_port()}") == 1
 
 
 def run_healthcheck(address: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.fixtures.crews import lasting_port
+from tests.fixtures.ports import free_port
 from tests.fixtures.standalone import LOCAL
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
@@ -31,7 +31,7 @@ def require_pgbouncer() -> str:
 @asynccontextmanager
 async def pooled(*urls: str) -> AsyncIterator[list[str]]:
     """The same databases through it, with three connections to each, however many ask."""
-    program, port = require_pgbouncer(), lasting_port()
+    program, port = require_pgbouncer(), free_port()
     folder = Path(tempfile.mkdtemp(prefix="pgb", dir="/tmp"))
     parsed = [make_url(url) for url in urls]
     socket = str(parsed[0].query["host"])

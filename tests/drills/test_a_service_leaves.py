@@ -15,7 +15,7 @@ from service_kit.settings import Listen
 from service_kit.web.listening import turn_newcomers_away, waiting_connections
 from service_kit.web.ops import Departure, ops_app
 from service_kit.web.serving import Site, serving
-from tests.fixtures.crews import lasting_port
+from tests.fixtures.ports import free_port
 from tests.fixtures.standalone import LOCAL
 
 pytestmark = pytest.mark.drill
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.drill
 @asynccontextmanager
 async def service(leaves: asyncio.Event) -> AsyncIterator[tuple[int, int]]:
     """An application and its operations listener, stopped as the services are; their ports."""
-    port, ops_port, departure = lasting_port(), lasting_port(), Departure()
+    port, ops_port, departure = free_port(), free_port(), Departure()
 
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(text="here")

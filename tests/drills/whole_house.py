@@ -28,7 +28,7 @@ from deploy.demo.people import ADA
 from deploy.demo.run import make_keys
 from deploy.demo.sample_data import seed_first_operator
 from service_kit.identity.keys import load_signing_keys, public_jwks
-from tests.fixtures.crews import lasting_port
+from tests.fixtures.ports import free_port
 from tests.fixtures.standalone import LOCAL, ROOT, access_team
 
 HOST, AUD = "admin.example.com", "d" * 64
@@ -321,7 +321,7 @@ _LISTENS = {
 
 
 def _member(module: str, number: int, shared: Mapping[str, str], data: Path) -> Member:
-    listens = {name: lasting_port() for name in _LISTENS[module]}
+    listens = {name: free_port() for name in _LISTENS[module]}
     own = {name: f"{LOCAL}:{port}" for name, port in listens.items()}
     if module != "auth_proxy":
         own["AUDIT_SIGNING_KEY_FILE"] = str(data / f"{module}-audit.pem")
@@ -336,7 +336,7 @@ async def whole_house(data: Path, key: AccessKey, urls: Sequence[str]) -> AsyncI
     make_keys(data)
     async with AsyncExitStack() as stack:
         issuer = await stack.enter_async_context(access_team(key))
-        ports = {name: lasting_port() for name in ("admin", "tenant")}
+        ports = {name: free_port() for name in ("admin", "tenant")}
         shared = _shared(data, issuer, ports, urls)
         members = {
             module: [_member(module, number, shared, data) for number in range(2)] for module in _LISTENS

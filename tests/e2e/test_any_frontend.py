@@ -16,7 +16,8 @@ import pytest
 from deploy.demo.issuer import AccessIssuer, SigningKey
 from deploy.demo.people import Person
 from tests.fakes.recording_upstream import RecordingUpstream, recording_upstream
-from tests.fixtures.standalone import ROOT, Standalone, access_team, free_port, shell_environment
+from tests.fixtures.ports import free_port
+from tests.fixtures.standalone import ROOT, Standalone, access_team, shell_environment
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(90)]
 

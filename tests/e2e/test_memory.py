@@ -12,7 +12,8 @@ from benchmarks.contenders import sidecar
 from benchmarks.given import given
 from benchmarks.machine import resident_bytes
 from benchmarks.memory_clients import Look, download, stalled_readers, upload
-from benchmarks.process import Command, Running, free_port, serving
+from benchmarks.process import Command, Running, serving
+from tests.fixtures.ports import free_port
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 

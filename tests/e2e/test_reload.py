@@ -11,7 +11,8 @@ from deploy.demo.issuer import SigningKey
 from deploy.demo.people import ADA
 from service_kit.identity.keys import new_signing_key
 from tests.fakes.recording_upstream import recording_upstream
-from tests.fixtures.standalone import ROOT, Standalone, access_team, free_port, shell_environment
+from tests.fixtures.ports import free_port
+from tests.fixtures.standalone import ROOT, Standalone, access_team, shell_environment
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(60)]
 

@@ -23,8 +23,8 @@ from service_kit.db.session import Database
 from service_kit.identity.keys import SigningKey, public_jwks
 from service_kit.identity.signing import IdentitySigner
 from tenant_service.tables import Tables, schema
-from tests.fixtures.crews import lasting_port
 from tests.fixtures.identities import Vouch, new_key
+from tests.fixtures.ports import free_port
 from tests.fixtures.replicas import GRANT, USE, Clients, Replica, public_id
 from tests.fixtures.standalone import LOCAL, ROOT
 from tests.integration.service_kit.mail.mail_server import Behaviour, mail_server
@@ -126,7 +126,7 @@ def environment(folder: Path, url: str, smtp_port: int) -> dict[str, str]:
 
 def replica(number: int, shared: Mapping[str, str], folder: Path) -> Replica:
     names = ("TENANT_SERVICE_LISTEN", "TENANT_PUBLIC_LISTEN", "TENANT_SERVICE_OPS_LISTEN")
-    own = {name: f"{LOCAL}:{lasting_port()}" for name in names}
+    own = {name: f"{LOCAL}:{free_port()}" for name in names}
     return Replica(number, {**shared, **own}, folder / f"replica-{number}.log")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.issuer import SigningKey
-from tests.fixtures.crews import Ground, Load, ground, lasting_port
+from tests.fixtures.crews import Ground, Load, ground
+from tests.fixtures.ports import free_port
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -26,7 +27,7 @@ async def restarted_in_turn(here: Ground, workers: str, load: Load) -> None:
     async with AsyncExitStack() as stack:
         running = [
             await stack.enter_async_context(
-                here.sidecar(ports=(port, lasting_port()), AUTH_PROXY_WORKERS=workers)
+                here.sidecar(ports=(port, free_port()), AUTH_PROXY_WORKERS=workers)
             )
             for port in load.ports
         ]
@@ -46,7 +47,7 @@ async def restarted_in_turn(here: Ground, workers: str, load: Load) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_rolling_restart_loses_no_request(here: Ground, workers: str) -> None:
     """Architecture 9: a client that goes to the other sidecar only if it cannot connect gets all answers."""
-    load = Load([lasting_port(), lasting_port()], here.token)
+    load = Load([free_port(), free_port()], here.token)
     await restarted_in_turn(here, workers, load)
 
     assert load.lost == []

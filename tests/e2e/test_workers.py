@@ -22,10 +22,10 @@ from tests.fixtures.crews import (
     by_worker,
     ground,
     is_alive,
-    lasting_port,
     listening_inodes,
     samples,
 )
+from tests.fixtures.ports import free_port
 from tests.fixtures.standalone import LOCAL
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(90)]
@@ -271,12 +271,12 @@ async def test_a_taken_port_is_not_joined(here: Ground, holder: str) -> None:
         if holder == "sharing":
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         taken.bind((LOCAL, 0))
-        ports = (taken.getsockname()[1], lasting_port())
+        ports = (taken.getsockname()[1], free_port())
         if holder == "sidecar":
             taken.close()
             async with (
                 here.sidecar(ports=ports) as first,
-                here.sidecar(ready=False, ports=(ports[0], lasting_port())) as second,
+                here.sidecar(ready=False, ports=(ports[0], free_port())) as second,
             ):
                 status = await second.process.wait()
                 assert await ask_strictly(first.port, here.token) == 200

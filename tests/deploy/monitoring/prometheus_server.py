@@ -12,7 +12,7 @@ import aiohttp
 import yaml
 
 from tests.deploy.monitoring.monitored import MONITORING, RULES, tool
-from tests.fixtures.crews import lasting_port
+from tests.fixtures.ports import free_port
 
 READY_SECONDS: Final = 60.0
 
@@ -52,7 +52,7 @@ class Prometheus:
 @asynccontextmanager
 async def prometheus(folder: Path, targets: Mapping[str, str]) -> AsyncIterator[Prometheus]:
     """Start it on the example's configuration, with these addresses by job and all waits cut short."""
-    program, port = tool("prometheus"), lasting_port()
+    program, port = tool("prometheus"), free_port()
     folder.mkdir()
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(

@@ -26,7 +26,8 @@ from service_kit.identity.model import Role
 from tests.fakes import jwks_server
 from tests.fakes.jwks_server import JwksServer
 from tests.fixtures.authority import Authority
-from tests.fixtures.examined import Examined, examined, free_port, served, sidecar_of
+from tests.fixtures.examined import Examined, examined, served, sidecar_of
+from tests.fixtures.ports import free_port
 from tests.fixtures.sidecar import AUD, HOST
 
 __all__ = ["examined"]
@@ -58,7 +59,7 @@ async def until_ready(examined: Examined) -> None:
 
 
 async def test_a_sound_configuration_has_no_fault(examined: Examined) -> None:
-    """All of it runs and fits: only the test's plain http, and the frontend beside the panel, are remarked."""
+    """All runs and fits: only the test's plain http, and the frontend beside the panel, are remarked."""
     async with sidecar_of(examined.environ):
         await until_ready(examined)
         report = await examined.doctor(examined.token())

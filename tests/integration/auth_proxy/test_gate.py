@@ -235,8 +235,11 @@ async def test_a_reused_identity_dies_with_the_role(sidecar: SidecarUnderTest) -
         await sidecar.get("/api/admin/tenants", token=token)
     who = person(Role.SUPPORT)
     entry = next(item for item in sidecar.admin.operators.values() if item["email"] == who.email)
+    before = sidecar.registry.get_sample_value("auth_proxy_roster_version")
     sidecar.admin.put({**entry, "role": "read_only"})
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        while sidecar.registry.get_sample_value("auth_proxy_roster_version") == before:
+            await asyncio.sleep(0.005)
     await sidecar.get("/api/admin/tenants", token=token)
     identities = [request.one("X-Internal-Identity") for request in sidecar.upstream.received]
 

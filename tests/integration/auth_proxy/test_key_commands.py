@@ -17,7 +17,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from auth_proxy.commands.explain import Question
 from service_kit.identity.keys import key_file_name, load_signing_keys, new_signing_key, parse_public_jwks
-from tests.fixtures.examined import Examined, examined, free_port, gate_of
+from tests.fixtures.examined import Examined, examined, gate_of
+from tests.fixtures.ports import free_port
 
 __all__ = ["examined"]
 

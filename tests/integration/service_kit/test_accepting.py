@@ -9,6 +9,7 @@ from aiohttp import web
 
 from service_kit.settings import Listen
 from service_kit.web.serving import Site, serving
+from tests.fixtures.ports import free_port
 
 CLIENTS = 32
 
@@ -50,8 +51,4 @@ async def taken_in_a_turn(accepts: int, port: int) -> int:
 @pytest.mark.parametrize(("accepts", "least", "most"), [(1, 1, 2), (16, 8, 32)])
 def test_a_turn_takes_as_many_as_it_may(accepts: int, least: int, most: int) -> None:
     """Beside busy connections a new one waits for turns, not for as many turns as there are new ones."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    assert least <= uvloop.run(taken_in_a_turn(accepts, port)) <= most
+    assert least <= uvloop.run(taken_in_a_turn(accepts, free_port())) <= most

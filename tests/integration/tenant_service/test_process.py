@@ -18,16 +18,11 @@ from service_kit.identity.model import Role
 from tenant_service.app import MIGRATIONS
 from tests.fixtures.databases import newest_revision
 from tests.fixtures.identities import Vouch
+from tests.fixtures.ports import free_port
 from tests.integration.tenant_service.tenant_process import AUDIENCE, TENANTS, new_tenant
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[3]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

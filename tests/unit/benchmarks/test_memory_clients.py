@@ -16,7 +16,8 @@ from benchmarks.memory_clients import (
     upload,
 )
 from benchmarks.paced import rotation
-from benchmarks.process import Command, Running, StartError, free_port, serving
+from benchmarks.process import Command, Running, StartError, serving
+from tests.fixtures.ports import free_port
 
 LENGTH = 20_000_001
 

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from service_kit.settings import Listen
 from service_kit.web.serving import PortInUseError, Site, serving
+from tests.fixtures.ports import free_port
 
 
 def app(answered: asyncio.Event | None = None) -> web.Application:
@@ -38,9 +39,7 @@ def app(answered: asyncio.Event | None = None) -> web.Application:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

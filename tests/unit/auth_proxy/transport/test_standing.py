@@ -68,11 +68,14 @@ async def test_a_check_that_breaks_ends_it_and_not_the_watch() -> None:
     watch = Watch(check, every_seconds=0.01)
     await watch.start()
     check.breaks = True
-    with watch.over(values.grant(), ended.append):
-        await asyncio.sleep(0.1)
-    check.breaks, check.reason = False, Reason.TOKEN_EXPIRED
-    with watch.over(values.grant(), ended.append):
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        with watch.over(values.grant(), ended.append):
+            while len(ended) < 1:
+                await asyncio.sleep(0.005)
+        check.breaks, check.reason = False, Reason.TOKEN_EXPIRED
+        with watch.over(values.grant(), ended.append):
+            while len(ended) < 2:
+                await asyncio.sleep(0.005)
     await watch.close()
 
     assert ended == [Reason.INTERNAL_ERROR, Reason.TOKEN_EXPIRED]

@@ -11,6 +11,7 @@ import pytest
 
 from service_kit.settings import Listen
 from service_kit.web.listening import PortInUseError, SocketFile, open_listeners, waiting_connections
+from tests.fixtures.ports import free_port
 
 LOCAL = "127.0.0.1"
 
@@ -84,10 +85,8 @@ def test_a_socket_for_one_is_not_shared() -> None:
 
 def test_nothing_stays_open_when_one_address_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first address was bound already: a start that fails gives it back."""
-    with taken(shares=False) as held, socket.socket() as probe:
-        probe.bind((LOCAL, 0))
-        free = probe.getsockname()
-        probe.close()
+    with taken(shares=False) as held:
+        free = (LOCAL, free_port())
         found = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", free),
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", held.getsockname()),

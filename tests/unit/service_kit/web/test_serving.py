@@ -18,6 +18,7 @@ from aiohttp import web
 
 from service_kit.settings import Listen
 from service_kit.web.serving import PortInUseError, Site, run_service, serving
+from tests.fixtures.ports import free_port
 
 
 async def fine(_request: web.Request) -> web.Response:
@@ -28,13 +29,6 @@ def application() -> web.Application:
     app = web.Application()
     app.router.add_get("/", fine)
     return app
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def site(port: int, name: str = "public", app: web.Application | None = None) -> Site:
@@ -233,7 +227,7 @@ async def test_who_has_just_come_may_still_ask() -> None:
     started = asyncio.get_running_loop().time()
 
     async def ask_late(writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.05)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
     async with serving([site(port)], drain_seconds=60):
