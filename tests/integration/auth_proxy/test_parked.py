@@ -109,12 +109,12 @@ async def test_who_asks_in_time_keeps_the_handler(
     sidecar: SidecarUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only a rest is worth parking: whoever asks on pays for no new handler."""
-    monkeypatch.setattr(parked, "REST_SECONDS", 0.6)
+    monkeypatch.setattr(parked, "REST_SECONDS", 2)
     async with connected(sidecar) as ends:
         await asked(sidecar, ends)
         handler = sidecar.sidecar.gate.connections[0]
         for _ in range(8):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.35)
             await asked(sidecar, ends)
         assert sidecar.sidecar.gate.connections == [handler]
 
@@ -348,8 +348,16 @@ async def test_a_stopping_process_waits_for_no_parked_connection(
     access_key: SigningKey, tmp_path: Path
 ) -> None:
     """Architecture section 9: the parked ones end at once; what is being answered goes on and is no rest."""
+    may_answer = asyncio.Event()
+
+    async def when_told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while path := (await reader.readuntil(b"\r\n\r\n")).split()[1]:
+            if path == b"/slow":
+                await may_answer.wait()
+            writer.write(OK + b"Content-Length: %d\r\n\r\n%b" % (len(path), path))
+
     async with (
-        scripted(slow_echo) as url,
+        scripted(when_told) as url,
         sidecar_under_test(access_key, tmp_path, AUTH_PROXY_UPSTREAM=url) as sidecar,
     ):
         runner = web.ServerRunner(sidecar.sidecar.gate, shutdown_timeout=60)
@@ -363,6 +371,7 @@ async def test_a_stopping_process_waits_for_no_parked_connection(
             stopping = asyncio.create_task(runner.cleanup())
             assert await is_ended(ends, 3)
             assert gauge(sidecar, "requests_in_flight") == 1
+            may_answer.set()
             assert (await answer(reader)).endswith(b"/slow")
             await stopping
         await until(lambda: gauge(sidecar, "connections") == 0)
