@@ -1,5 +1,6 @@
 """Step 6: one signed identity per audience, reused for safe methods for at most five seconds."""
 
+import traceback
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -166,3 +167,16 @@ def test_what_cannot_be_signed_is_refused(voucher: Voucher, signer: RecordingSig
         voucher.vouch(grant(method=method, operator=operator()))
 
     assert caught.value.reason is Reason.CANNOT_VOUCH
+
+
+def test_the_trace_of_a_defect_names_nobody(voucher: Voucher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log keeps traces of defects: what is looked up by a person's address must not be in one."""
+
+    def broken(*_: object, **__: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(RecordingSigner, "sign", broken)
+    with pytest.raises(ZeroDivisionError) as caught:
+        voucher.vouch(grant("/x", operator=operator()))
+
+    assert "ada" not in "".join(traceback.format_exception(caught.value))
