@@ -331,6 +331,19 @@ async def test_a_grant_is_voided_with_a_reason(both: House) -> None:
     assert "This grant has ended" in late.words
 
 
+async def test_the_ledger_names_who_changed_it(both: House) -> None:
+    """P-08: also somebody who gave none of the grants that stand above it."""
+    tenant = await acme(both)
+    await grant(both, tenant, Role.SUPPORT)
+    (made,) = await both.tenant.rows("credit_grants")
+    path = f"/manage/tenants/{tenant}/billing"
+    await send(both.office, f"{path}/grants/{made['id']}/void", Role.SUPER_ADMIN, reason=REASON)
+    page = await both.office.get(path, Role.READ_ONLY)
+
+    assert "Test super_admin" in page.words
+    assert "adm_" not in page.words
+
+
 async def test_a_grant_ends_at_another_time(both: House) -> None:
     """A new last day, and never; each with its reason in the log."""
     tenant = await acme(both)
