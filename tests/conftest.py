@@ -1,5 +1,10 @@
 """Fixtures that every test may ask for."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures.databases import (
@@ -40,5 +45,16 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
 def pytest_configure() -> None:
     keep_files_in_memory()
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """Each event loop that a test runs on: asyncio's own, and uvloop where its mark asks for it."""
+    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("uvloop"):
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories

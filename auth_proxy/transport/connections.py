@@ -6,6 +6,7 @@ nobody: a flood of bad requests costs no place of somebody's. Without one, the n
 """
 
 import asyncio
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class ConnectionPolicy:
 def peer_of(transport: asyncio.Transport) -> str:
     """The address of the other end; empty where there is none, as on a unix socket."""
     peer = transport.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+    return sys.intern(str(peer[0])) if isinstance(peer, tuple) and peer else ""
 
 
 class Resting(Protocol):

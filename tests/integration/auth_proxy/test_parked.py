@@ -1,4 +1,8 @@
-"""A connection that rests waits without a handler, and nobody can tell: the same answers, times, limits."""
+"""A connection that rests waits without a handler, and nobody can tell: the same answers, times, limits.
+
+Every test runs twice: on asyncio's loop a parked connection keeps its transport, on uvloop it hibernates
+at once. That hibernation is the same on both is what `test_hibernation` shows.
+"""
 
 import asyncio
 import contextlib
@@ -10,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from auth_proxy.transport import client_connection, parked
@@ -44,17 +49,27 @@ STRANGERS = f"GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+pytestmark = pytest.mark.uvloop
+
+
+def hibernates() -> bool:
+    return isinstance(asyncio.get_running_loop(), uvloop.Loop)
+
+
 @pytest.fixture(autouse=True)
-def a_short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+async def a_short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not wait for seconds."""
     monkeypatch.setattr(parked, "REST_SECONDS", REST)
+    monkeypatch.setattr(parked, "SLEEPLESS_SECONDS", 0.0 if hibernates() else 600.0)
     monkeypatch.setattr(parked, "_LOOK_SECONDS", 0.02)
 
 
 def resting(sidecar: SidecarUnderTest) -> int:
-    """How many connections are parked."""
+    """How many connections are parked, and have come to where they stay."""
     parking = sidecar.sidecar.gate.parking
     assert parking is not None
+    if hibernates():
+        return len(parking.hibernation)
     return len(list(parking))
 
 
