@@ -16,7 +16,13 @@ from tests.fixtures.databases import (
 )
 from tests.fixtures.identities import vouch
 from tests.fixtures.memory_folder import keep_files_in_memory
-from tests.fixtures.patience import patient_databases, patient_doctor, quiet_audit_beat, shipped_limits
+from tests.fixtures.patience import (
+    patient_databases,
+    patient_doctor,
+    patient_neighbours,
+    quiet_audit_beat,
+    shipped_limits,
+)
 from tests.fixtures.ports import unused_tcp_port, unused_tcp_port_factory
 from tests.fixtures.sidecar import access_key, sidecar
 from tests.fixtures.templates import compile_templates_once
@@ -28,6 +34,7 @@ __all__ = [
     "other_postgres_url",
     "patient_databases",
     "patient_doctor",
+    "patient_neighbours",
     "postgres_server",
     "postgres_url",
     "quiet_audit_beat",
