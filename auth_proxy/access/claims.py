@@ -6,7 +6,7 @@ shape (C-03), never by `type` alone: Cloudflare signs `type: app` for people and
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from auth_proxy.refusals import Reason, Refusal
 from service_kit.email_address import normalise_email
@@ -36,8 +36,7 @@ class AccessClaims:
     key_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AccessIdentity:
+class AccessIdentity(NamedTuple):
     """A person, proven by shape (C-03); `issued_at` is not the time of login."""
 
     sub: str

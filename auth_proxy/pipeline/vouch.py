@@ -95,6 +95,8 @@ class Voucher:
 
 def _plain_headers(grant: Grant) -> Headers:
     """What a route's upstream wants to read without a token; the client's own copies are long gone."""
+    if not grant.route.identity_headers:
+        return ()
     fields = [(name, _field(grant, field)) for name, field in grant.route.identity_headers]
     # An absent header says "nobody"; an empty one is read as somebody by too many programs.
     return tuple((name, value) for name, value in fields if value)

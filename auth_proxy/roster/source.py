@@ -4,15 +4,14 @@ A source that is not sure refuses: it never answers from a list that may be out 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from auth_proxy.forwarding import Headers
 from auth_proxy.refusals import Reason
 from service_kit.identity.model import Role
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorEntry:
+class OperatorEntry(NamedTuple):
     """One enrolled operator."""
 
     id: str

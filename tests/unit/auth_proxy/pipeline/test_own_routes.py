@@ -310,7 +310,7 @@ def test_who_is_no_operator_has_no_role_header_at_all() -> None:
 def test_a_name_that_is_no_header_value_stops_the_request(name: str) -> None:
     """A line break in an operator's name would be a header of its own: nothing is forwarded."""
     route = replace(APP, identity_headers=(("X-Is-name", IdentityField.NAME),))
-    hostile = replace(operator(), name=name)
+    hostile = operator()._replace(name=name)
 
     with pytest.raises(Refusal) as caught:
         Voucher(RecordingSigner(), FrozenClock()).vouch(grant(route=route, operator=hostile))

@@ -74,7 +74,7 @@ PERSON = replace(ANY_ROUTE, requirement=Requirement.PERSON)
     [
         (OneRow(SUPPORT), grant(operator=SUPPORT), None),
         (OneRow(SUPPORT), grant(operator=SUPPORT, route=PERMITTED), None),
-        (OneRow(replace(SUPPORT, name="Another")), grant(operator=SUPPORT), None),
+        (OneRow(SUPPORT._replace(name="Another")), grant(operator=SUPPORT), None),
         (OneRow(operator(active=False)), grant(operator=SUPPORT), Reason.OPERATOR_DEACTIVATED),
         (OneRow(operator(active=False)), grant(operator=SUPPORT, route=PERSON), Reason.OPERATOR_DEACTIVATED),
         (OneRow(None), grant(operator=SUPPORT), Reason.ENROLLMENT_REQUIRED),
