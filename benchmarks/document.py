@@ -66,7 +66,9 @@ def generated(result: Result) -> str:
 def _lines(result: Result) -> Iterator[str]:
     yield from ("### Goals", "")
     yield from _table(
-        ("goal", "at", "moonshot", "measured", ""), [_goal(goal, result) for goal in GOALS], numbers=(1, 2, 3)
+        ("goal", "at", "moonshot", "held", "measured", ""),
+        [_goal(goal, result) for goal in GOALS],
+        numbers=range(1, 5),
     )
     for row, contenders in result.figures.items():
         yield from (f"### {_HEADINGS.get(row, row)}", "")
@@ -97,8 +99,9 @@ def _goal(goal: Goal, result: Result) -> tuple[str, ...]:
         goal.text,
         f"{sign} {goal.at:g}{unit}",
         f"{goal.moonshot:g}" if goal.moonshot is not None else "",
+        f"{goal.held:g}",
         "–" if value is None else f"{_short(value)}{unit}{star}",
-        goal.verdict(result.measures),
+        goal.verdict(result.measures) + ("" if goal.is_held(result.measures) else ", and fell"),
     )
 
 

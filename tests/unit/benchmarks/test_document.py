@@ -23,6 +23,7 @@ FIGURES = Figures(
     counting=5,
     is_bound=False,
 )
+RATES = {"reached": 1.4, "held": 0.34, "fallen": 0.32}
 RESULT = Result(
     when="2026-01-02",
     rounds=5,
@@ -78,9 +79,20 @@ def test_a_figure_without_a_valid_round_has_a_star() -> None:
 @pytest.mark.parametrize(("value", "verdict"), [(0.9, "met"), (1.1, "missed"), (0.4, "moonshot")])
 def test_a_ceiling_is_met_from_below(value: float, verdict: str) -> None:
     """Where less is better, more misses the goal."""
-    goal = Goal("p99", "it", 1.0, moonshot=0.5, is_ceiling=True)
+    goal = Goal("p99", "it", 1.0, 1.2, moonshot=0.5, is_ceiling=True)
 
     assert goal.verdict({"it": value}) == verdict
+    assert goal.is_held({"it": value})
+    assert not goal.is_held({"it": 1.3})
+
+
+def test_what_fell_is_told_beside_its_goal() -> None:
+    """ADR 0030: a goal that is missed is no news, one that is missed by more than before is."""
+    rows = {name: generated(replace(RESULT, measures={"get.rps/envoy": rps})) for name, rps in RATES.items()}
+
+    assert "0.33 | 0.34 | missed |" in rows["held"]
+    assert "0.33 | 0.32 | missed, and fell |" in rows["fallen"]
+    assert "fell" not in rows["reached"]
 
 
 def test_a_result_survives_its_file() -> None:

@@ -12,6 +12,7 @@ from benchmarks.interleaved import Bench, undisturbed
 from benchmarks.machine import Cores
 from benchmarks.measured import Round
 from benchmarks.process import Command, Running
+from benchmarks.result import Result
 from benchmarks.run import main
 from benchmarks.wrk import Numbers, WrkError, read_told
 
@@ -28,6 +29,18 @@ def test_a_quick_run_is_not_written_down() -> None:
     """It proves nothing, so it must not become a document."""
     with pytest.raises(SystemExit, match="2"):
         main(["--quick", "--write"])
+
+
+@pytest.mark.parametrize(("rps", "status"), [(0.34, 0), (0.32, 1)])
+def test_a_run_that_is_worse_than_what_is_held_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rps: float, status: int
+) -> None:
+    """ADR 0030: by its status, and by the name of what fell."""
+    found = Result(when="2026-01-02", rounds=5, seconds=3, machine={}, measures={"get.rps/envoy": rps})
+    monkeypatch.setattr("benchmarks.run.measure", lambda _options, _tell: found)
+
+    assert main([]) == status
+    assert ("worse than what is held (0.33): requests per second" in capsys.readouterr().err) == bool(status)
 
 
 def test_a_silent_wrk_is_an_error() -> None:
