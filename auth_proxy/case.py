@@ -4,6 +4,7 @@ As much as is proven, and nothing that the client chose. It decides nothing itse
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,7 @@ from auth_proxy.routes import BOOT_EXCHANGE
 _RAY: Final = re.compile(r"[0-9a-f]{16}(-[A-Z]{3})?")
 _NOTHING: Final = "-"
 _READERS_NAMES: Final = (b"accept", b"sec-fetch-mode", b"x-requested-with")
+_READERS_SIZES: Final = frozenset(map(len, _READERS_NAMES))
 
 
 @dataclass(slots=True)
@@ -55,6 +57,14 @@ class Case:
                 if len(name) == size and name.lower() == wanted:
                     return value.decode("latin-1")
         return ""
+
+    def _reader_headers(self) -> Iterator[str]:
+        """What `header` gives for the names of a reader, in one look at the head."""
+        sent: dict[bytes, bytes] = {}
+        for name, value in self.about.headers if self.about else ():
+            if len(name) in _READERS_SIZES:
+                sent.setdefault(name.lower(), value)
+        return (sent.get(name, b"").decode("latin-1") for name in _READERS_NAMES)
 
     def decision(self, *, status: int, seconds: float) -> Decision:
         grant = None if self.signed is None else self.signed.grant
@@ -101,6 +111,6 @@ class Case:
 
     def reader(self, *, can_enroll: bool) -> Reader:
         target = self.about.target if self.about else ""
-        page = prefers_page(*map(self.header, _READERS_NAMES))
+        page = prefers_page(*self._reader_headers())
         boots = target.partition("?")[0] == BOOT_EXCHANGE
         return Reader(wants_page=page, navigates=page, boots=boots, can_enroll=can_enroll)

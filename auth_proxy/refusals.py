@@ -347,7 +347,7 @@ class Refusal(Exception):  # noqa: N818 - the term of this house; it is an outco
     """
 
     def __init__(self, reason: Reason, detail: str = "", *, headers: dict[str, str] | None = None) -> None:
-        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
         self.headers = headers or {}
@@ -356,6 +356,9 @@ class Refusal(Exception):  # noqa: N818 - the term of this house; it is an outco
         self.sub = ""
         self.email = ""
         self.operator_id = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value
 
     def at(self, route: str, role: str = "") -> "Refusal":
         """Note for the decision log how far the request came."""

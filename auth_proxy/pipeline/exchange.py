@@ -8,7 +8,7 @@ Named tuples, because making seven frozen dataclasses costs 5 µs of every reque
 from typing import Final, NamedTuple
 
 from auth_proxy.access.claims import AccessClaims
-from auth_proxy.forwarding import Headers
+from auth_proxy.forwarding import Headers, Network, forwarding_headers
 from auth_proxy.head_shape import HeadShape
 from auth_proxy.roster.source import OperatorEntry
 from auth_proxy.routes import Route
@@ -50,14 +50,14 @@ class Inbound(NamedTuple):
 
 
 class Screened(NamedTuple):
-    """Screened: credentials taken out, spoofs refused, what may go on is what is left in `forwardable`.
-
-    `forwarding` says who the client is, in our own words.
-    """
+    """Screened: credentials taken out, spoofs refused, what may go on is what is left in `forwardable`."""
 
     inbound: Inbound
     forwardable: Headers
-    forwarding: Headers
+    said: Headers
+    """What a proxy in front may have said of the client."""
+    scheme: str
+    trusted: tuple[Network, ...]
     token: str | None
     claimed_email: str | None
     enrollment_token: str | None
@@ -65,6 +65,13 @@ class Screened(NamedTuple):
     fetch_site: str | None
     upgrade: str | None
     dropped: int
+
+    @property
+    def forwarding(self) -> Headers:
+        """Who the client is, in our own words. Made only for a request that goes on, and once for it."""
+        return forwarding_headers(
+            self.said, self.inbound.peer, self.inbound.host, scheme=self.scheme, trusted=self.trusted
+        )
 
 
 class VerifiedClaims(NamedTuple):

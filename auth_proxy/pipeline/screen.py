@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from auth_proxy.forwarding import SAID_OF_THE_CLIENT, Headers, Network, forwarding_headers
+from auth_proxy.forwarding import SAID_OF_THE_CLIENT, Headers, Network
 from auth_proxy.head_shape import LONGEST_NAME
 from auth_proxy.header_names import (
     EXACT_NAMES,
@@ -79,13 +79,9 @@ def screen(inbound: Inbound, policy: ScreenPolicy) -> Screened:
     return Screened(
         inbound=inbound,
         forwardable=tuple(forwardable),
-        forwarding=forwarding_headers(
-            tuple([headers[place] for place in places.said]),
-            inbound.peer,
-            inbound.host,
-            scheme=policy.scheme,
-            trusted=policy.trusted,
-        ),
+        said=tuple([headers[place] for place in places.said]),
+        scheme=policy.scheme,
+        trusted=policy.trusted,
         token=token,
         claimed_email=_value(headers, places.email),
         enrollment_token=_value(headers, places.enrollment),

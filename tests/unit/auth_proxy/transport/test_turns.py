@@ -82,3 +82,18 @@ async def test_the_refused_have_places_beside_the_proven(proven: int, places: in
     await asyncio.sleep(0)
 
     assert called == list(range(places))
+
+
+async def test_a_turn_of_answers_only_is_not_a_quiet_house() -> None:
+    """R-003's flood: the proven ask in every other turn, and keep their share in the turns between."""
+    turns, called = Turns(8), list[int]()
+    for number in range(100):
+        turns.wait(partial(called.append, number))
+    turns.serve_proven()
+    per_turn = []
+    for _ in range(8):
+        before = len(called)
+        await asyncio.sleep(0)
+        per_turn.append(len(called) - before)
+
+    assert per_turn == [0, 1, 1, 1, 1, 8, 8, 8]
