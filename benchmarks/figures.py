@@ -6,11 +6,8 @@ A ratio is made of two rounds that were measured one after the other, never of t
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from benchmarks.measured import LEAST_PROXY_CPU, Round
-
-_FULL: Final = 0.9
+from benchmarks.measured import Round
 
 Value = Callable[[Round], float]
 
@@ -30,13 +27,17 @@ class Figures:
     counting: int
     """How many of the rounds count; where it is none, the figures are those of rounds that do not."""
     is_bound: bool
-    """The load side was the limit: the contender can do at least this."""
+    """In most rounds the load side was the limit: the contender can do at least this."""
 
 
 def figures(rounds: Sequence[Round]) -> Figures:
-    """Of the rounds that count; where none does, of those that nobody disturbed; else of all."""
+    """Of the rounds that count or are lower bounds; without any, of those that nobody disturbed; else of all.
+
+    To leave the bounds out would leave only those rounds in which a fast contender was slow.
+    """
     counting = [one for one in rounds if one.counts]
-    told = counting or [one for one in rounds if not one.is_disturbed] or list(rounds)
+    telling = [one for one in rounds if one.counts or one.is_bound]
+    told = telling or [one for one in rounds if not one.is_disturbed] or list(rounds)
     rps = [one.rps for one in told]
     return Figures(
         rps=statistics.median(rps),
@@ -48,19 +49,23 @@ def figures(rounds: Sequence[Round]) -> Figures:
         bytes_per_second=statistics.median(one.bytes_per_second for one in told),
         rounds=len(rounds),
         counting=len(counting),
-        is_bound=_is_bound(told),
+        is_bound=2 * sum(one.is_bound for one in told) > len(told),
     )
 
 
 def ratio(rounds: Mapping[str, Sequence[Round]], name: str, base: str, value: Value) -> float | None:
-    """The median over the pairs of rounds; of pairs that count where there are any."""
+    """The median over the pairs of rounds; of valid pairs where there are any.
+
+    In a valid pair the second one counts, and the first one counts or is a lower bound: of a rate, where
+    more is better, the ratio is one then too.
+    """
     pairs = _pairs(rounds, name, base)
     ratios = [value(one) / value(other) for one, other in _valid(pairs) or pairs if value(other)]
     return statistics.median(ratios) if ratios else None
 
 
 def is_proven(rounds: Mapping[str, Sequence[Round]], name: str, base: str) -> bool:
-    """Both counted in at least one round."""
+    """There is a valid pair."""
     return bool(_valid(_pairs(rounds, name, base)))
 
 
@@ -69,11 +74,4 @@ def _pairs(rounds: Mapping[str, Sequence[Round]], name: str, base: str) -> list[
 
 
 def _valid(pairs: Sequence[tuple[Round, Round]]) -> list[tuple[Round, Round]]:
-    return [pair for pair in pairs if all(one.counts for one in pair)]
-
-
-def _is_bound(rounds: Sequence[Round]) -> bool:
-    """The proxy had time left, and the load had none."""
-    proxy = statistics.median(one.proxy_cpu for one in rounds)
-    load = statistics.median(one.load_cpu for one in rounds)
-    return proxy < LEAST_PROXY_CPU and load > _FULL
+    return [(one, other) for one, other in pairs if other.counts and (one.counts or one.is_bound)]

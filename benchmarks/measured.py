@@ -10,6 +10,7 @@ from typing import Final
 from benchmarks.wrk import Told
 
 LEAST_PROXY_CPU: Final = 0.95
+_BUSY_LOAD: Final = 0.9
 MOST_FOREIGN_CPU: Final = 0.10
 # The connections of the load, and as many again and more for a pool to the upstream.
 _POOL: Final = 256
@@ -61,6 +62,12 @@ class Round:
     @property
     def counts(self) -> bool:
         return not self.faults
+
+    @property
+    def is_bound(self) -> bool:
+        """Nothing is wrong with it but that the proxy had time left and the load had none: it can do more."""
+        had_time = self.proxy_cpu < LEAST_PROXY_CPU and self.load_cpu > _BUSY_LOAD
+        return had_time and len(self.faults) <= 1
 
     @property
     def is_disturbed(self) -> bool:

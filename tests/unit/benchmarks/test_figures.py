@@ -8,6 +8,7 @@ from benchmarks.measured import Round
 ROUND = Round(
     rps=100, bytes_per_second=1e6, p50_ms=1, p99_ms=2, cpu_us=30, proxy_cpu=1.0, load_cpu=0.6, foreign_cpu=0
 )
+IDLE = replace(ROUND, proxy_cpu=0.8, load_cpu=0.97, faults=("the proxy used 80% of its core",))
 INVALID = replace(ROUND, rps=900, faults=("somebody else",), foreign_cpu=0.5)
 
 
@@ -38,10 +39,25 @@ def test_a_ratio_is_of_rounds_measured_together() -> None:
 
 def test_a_proxy_with_time_left_is_a_lower_bound() -> None:
     """Where the load had no time left and the proxy had, the figure says at least."""
-    idle = replace(ROUND, proxy_cpu=0.8, load_cpu=0.97, faults=("the proxy used 80% of its core",))
+    assert figures([IDLE]).is_bound
+    assert not figures([replace(IDLE, load_cpu=0.5)]).is_bound
+    assert not figures([replace(IDLE, faults=(*IDLE.faults, "1 connections failed"))]).is_bound
 
-    assert figures([idle]).is_bound
-    assert not figures([replace(idle, load_cpu=0.5)]).is_bound
+
+def test_a_slow_round_does_not_speak_for_those_in_which_the_load_was_the_limit() -> None:
+    """A fast contender has time left in most rounds: without them only those where it was slow would tell."""
+    ours = [replace(IDLE, rps=180), replace(ROUND, rps=120), replace(IDLE, rps=170)]
+    theirs = [replace(ROUND, rps=rps) for rps in (150, 160, 170)]
+    told = figures(ours)
+
+    assert (told.rps, told.counting, told.rounds, told.is_bound) == (170, 1, 3, True)
+    assert ratio({"a": ours, "b": theirs}, "a", "b", lambda one: one.rps) == 1.0
+    assert is_proven({"a": ours[:1], "b": theirs[:1]}, "a", "b")
+
+
+def test_a_lower_bound_of_the_other_one_proves_nothing() -> None:
+    """What a ratio is divided by must be all that the other one can do."""
+    assert not is_proven({"a": [ROUND], "b": [IDLE]}, "a", "b")
 
 
 def test_a_ratio_is_proven_by_one_valid_pair() -> None:
