@@ -49,8 +49,10 @@ class Hibernation(Generic[Sleeper]):
 
         Returns the descriptor, by which `let_go` finds it; None where it cannot be done, and nothing was.
         """
+        if self._is_closed or transport.is_closing():  # the number of a closed socket may be another one's
+            return None
         bare = transport.get_extra_info("socket")
-        if self._is_closed or bare is None or transport.get_extra_info("sslcontext") is not None:
+        if bare is None or transport.get_extra_info("sslcontext") is not None:
             return None
         try:
             descriptor = self._watch(bare.fileno())

@@ -227,14 +227,23 @@ async def test_where_nothing_watches_sockets_the_transport_stays(
             assert len(parking_of(sidecar).hibernation) == 0
 
 
-async def test_a_transport_that_is_more_than_a_socket_is_kept() -> None:
-    """What TLS has read and not yet told, or a transport of an unknown kind: a socket is not all."""
+async def test_a_transport_that_is_more_or_less_than_a_socket_is_kept() -> None:
+    """What TLS has read and not yet told, a transport of an unknown kind, or one that closes already."""
     asleep: Hibernation[object] = Hibernation(lambda *_woken: None)
-    for known in ({"socket": Mock(), "sslcontext": Mock()}, {}):
-        transport = Mock(get_extra_info=known.get)
-        assert asleep.lay_down(object(), transport) is None
-        transport.abort.assert_not_called()
-    assert len(asleep) == 0
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for known, closing in (
+            ({"socket": ours, "sslcontext": Mock()}, False),
+            ({}, False),
+            ({"socket": ours}, True),
+        ):
+            transport = Mock(get_extra_info=known.get, is_closing=Mock(return_value=closing))
+            assert asleep.lay_down(object(), transport) is None
+            transport.abort.assert_not_called()
+        assert len(asleep) == 0
+        plain = Mock(get_extra_info={"socket": ours}.get, is_closing=Mock(return_value=False))
+        assert asleep.lay_down(object(), plain) is not None
+    asleep.close()
 
 
 async def test_after_the_end_nobody_is_laid_down(sidecar: SidecarUnderTest) -> None:
