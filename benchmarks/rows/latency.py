@@ -1,4 +1,8 @@
-"""Added latency: what a lone request waits more than at a plain nginx, and than without any proxy."""
+"""Added latency: what a lone request waits more than at a plain nginx, and than without any proxy.
+
+A shared machine is another one every few seconds, and a lone request feels it most: so the rounds are short
+and many, and what is added is the median over pairs of rounds that were measured one after the other.
+"""
 
 import json
 import resource
@@ -6,7 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -19,6 +23,7 @@ from benchmarks.result import Result
 
 PER_SECOND: Final = 1000
 DIRECT: Final = "direct"
+_ROUNDS_PER_ROUND: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,14 @@ class Waits:
     wrong: int
     foreign_cpu: float
 
+    @property
+    def is_disturbed(self) -> bool:
+        return self.foreign_cpu > MOST_FOREIGN_CPU
+
 
 def latency(bench: Bench, given: Given, result: Result) -> None:
     """p50 and p99 at 1,000 requests per second over one connection, measured the same way for each."""
-    bench = bench.lighter()
+    bench = replace(bench, rounds=_ROUNDS_PER_ROUND * bench.rounds, seconds=min(1.0, bench.seconds))
     asked: dict[str, Running | None] = {DIRECT: None}
     asked |= {name: bench.running[name] for name in bench.those("nginx", "sidecar", "envoy", "haproxy")}
     found: dict[str, list[Waits]] = {name: [] for name in asked}
@@ -46,8 +55,7 @@ def latency(bench: Bench, given: Given, result: Result) -> None:
 
 
 def _in_words(told: Waits) -> str:
-    disturbed = told.foreign_cpu > MOST_FOREIGN_CPU
-    note = f" (somebody else used {told.foreign_cpu:.0%} of a core)" if disturbed else ""
+    note = f" (somebody else used {told.foreign_cpu:.0%} of a core)" if told.is_disturbed else ""
     return f"p50 {told.p50_us:.0f} µs, p99 {told.p99_us:.0f} µs{note}"
 
 
@@ -56,16 +64,24 @@ def _put(result: Result, found: Mapping[str, Sequence[Waits]]) -> None:
         if any(one.wrong for one in rounds):
             result.skipped[f"latency of {name}"] = "answers other than 200"
             continue
-        told = [one for one in rounds if one.foreign_cpu <= MOST_FOREIGN_CPU]
+        told = [one for one in rounds if not one.is_disturbed]
         if not told:
             result.disturbed.append(f"latency of {name}")
         told = told or list(rounds)
         result.measures[f"latency.p50_us.{name}"] = statistics.median(one.p50_us for one in told)
         result.measures[f"latency.p99_us.{name}"] = statistics.median(one.p99_us for one in told)
     for base in ("nginx", DIRECT):
-        p50, other = (result.measures.get(f"latency.p50_us.{name}") for name in ("sidecar", base))
-        if p50 is not None and other is not None:
-            result.measures[f"latency.added_us.over_{base}"] = p50 - other
+        added = added_us(found.get("sidecar", ()), found.get(base, ()))
+        if added is not None and f"latency.p50_us.{base}" in result.measures:
+            result.measures[f"latency.added_us.over_{base}"] = added
+
+
+def added_us(ours: Sequence[Waits], theirs: Sequence[Waits]) -> float | None:
+    """What our p50 has more, over pairs of rounds that nobody disturbed; over all pairs if there is none."""
+    pairs = list(zip(ours, theirs, strict=False))
+    calm = [pair for pair in pairs if not any(one.is_disturbed for one in pair)]
+    added = [one.p50_us - other.p50_us for one, other in calm or pairs]
+    return statistics.median(added) if added else None
 
 
 def _measured(bench: Bench, given: Given, proxy: Running | None) -> Waits:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from benchmarks.figures import figures, is_proven, ratio
 from benchmarks.measured import Round
+from benchmarks.rows.latency import Waits, added_us
 
 ROUND = Round(
     rps=100, bytes_per_second=1e6, p50_ms=1, p99_ms=2, cpu_us=30, proxy_cpu=1.0, load_cpu=0.6, foreign_cpu=0
@@ -64,3 +65,24 @@ def test_a_ratio_is_proven_by_one_valid_pair() -> None:
     """Valid rounds that were not measured together prove nothing about each other."""
     assert is_proven({"a": [ROUND, INVALID], "b": [ROUND, ROUND]}, "a", "b")
     assert not is_proven({"a": [ROUND, INVALID], "b": [INVALID, ROUND]}, "a", "b")
+
+
+def waits(*p50s: float, foreign: float = 0.0) -> list[Waits]:
+    return [Waits(p50, 2 * p50, wrong=0, foreign_cpu=foreign) for p50 in p50s]
+
+
+def test_added_latency_is_of_rounds_measured_together() -> None:
+    """A machine that was slow for a while was so for both: medians of their own would tell of 10 here."""
+    ours, theirs = waits(300, 410, 520), waits(200, 400, 430)
+
+    assert added_us(ours, theirs) == 90
+    assert added_us(waits(300), []) is None
+
+
+def test_a_disturbed_round_tells_nothing_of_added_latency() -> None:
+    """Unless there is no other."""
+    disturbed = waits(900, foreign=0.5)
+
+    assert added_us(waits(300) + disturbed, waits(200, 200)) == 100
+    assert added_us(waits(300, 900), waits(200) + waits(1, foreign=0.5)) == 100
+    assert added_us(disturbed, waits(200)) == 700
