@@ -71,8 +71,9 @@ def _put(result: Result, found: Mapping[str, Sequence[Waits]]) -> None:
         result.measures[f"latency.p50_us.{name}"] = statistics.median(one.p50_us for one in told)
         result.measures[f"latency.p99_us.{name}"] = statistics.median(one.p99_us for one in told)
     for base in ("nginx", DIRECT):
-        added = added_us(found.get("sidecar", ()), found.get(base, ()))
-        if added is not None and f"latency.p50_us.{base}" in result.measures:
+        told = all(f"latency.p50_us.{name}" in result.measures for name in ("sidecar", base))
+        added = added_us(found["sidecar"], found[base]) if told else None
+        if added is not None:
             result.measures[f"latency.added_us.over_{base}"] = added
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from benchmarks.figures import figures, is_proven, ratio
 from benchmarks.measured import Round
-from benchmarks.rows.latency import Waits, added_us
+from benchmarks.result import Result
+from benchmarks.rows.latency import Waits, _put, added_us
 
 ROUND = Round(
     rps=100, bytes_per_second=1e6, p50_ms=1, p99_ms=2, cpu_us=30, proxy_cpu=1.0, load_cpu=0.6, foreign_cpu=0
@@ -86,3 +87,15 @@ def test_a_disturbed_round_tells_nothing_of_added_latency() -> None:
     assert added_us(waits(300) + disturbed, waits(200, 200)) == 100
     assert added_us(waits(300, 900), waits(200) + waits(1, foreign=0.5)) == 100
     assert added_us(disturbed, waits(200)) == 700
+
+
+def test_wrong_answers_add_no_latency() -> None:
+    """Who answered something else was perhaps quick at it."""
+    result = Result()
+    _put(
+        result,
+        {"nginx": waits(200), "direct": waits(100), "sidecar": [Waits(10, 20, wrong=1, foreign_cpu=0)]},
+    )
+
+    assert not [name for name in result.measures if "added" in name]
+    assert result.skipped == {"latency of sidecar": "answers other than 200"}
