@@ -71,8 +71,8 @@ def _put(result: Result, found: Mapping[str, Sequence[Waits]]) -> None:
         result.measures[f"latency.p50_us.{name}"] = statistics.median(one.p50_us for one in told)
         result.measures[f"latency.p99_us.{name}"] = statistics.median(one.p99_us for one in told)
     for base in ("nginx", DIRECT):
-        told = all(f"latency.p50_us.{name}" in result.measures for name in ("sidecar", base))
-        added = added_us(found["sidecar"], found[base]) if told else None
+        are_both = all(f"latency.p50_us.{name}" in result.measures for name in ("sidecar", base))
+        added = added_us(found["sidecar"], found[base]) if are_both else None
         if added is not None:
             result.measures[f"latency.added_us.over_{base}"] = added
 
