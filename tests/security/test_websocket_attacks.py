@@ -57,8 +57,13 @@ class Target:
         return not self.upstream.targets and self.sidecar.nothing_arrived
 
 
-@pytest.fixture
-async def target(access_key: SigningKey, tmp_path: Path) -> AsyncIterator[Target]:
+PATIENT = 30
+STALE = 2
+"""`ROSTER_MAX_STALENESS` where a test is about that, and not about a machine that stands still."""
+
+
+@contextlib.asynccontextmanager
+async def targeted(access_key: SigningKey, tmp_path: Path, staleness: int) -> AsyncIterator[Target]:
     async with (
         echo_upstream() as upstream,
         websocket_sidecar(
@@ -68,10 +73,16 @@ async def target(access_key: SigningKey, tmp_path: Path) -> AsyncIterator[Target
             'roles = ["super_admin", "support", "security"]',
             AUTH_PROXY_WEBSOCKET_MAX_MESSAGE="100000",
             CF_ACCESS_LEEWAY_SECONDS="0",
-            ROSTER_MAX_STALENESS="1",
+            ROSTER_MAX_STALENESS=str(staleness),
         ) as sidecar,
     ):
         yield Target(sidecar, upstream)
+
+
+@pytest.fixture
+async def target(access_key: SigningKey, tmp_path: Path) -> AsyncIterator[Target]:
+    async with targeted(access_key, tmp_path, PATIENT) as target:
+        yield target
 
 
 async def conversation(sidecar: SidecarUnderTest, sent: bytes) -> bytes:
@@ -394,37 +405,40 @@ LAPSES: dict[str, tuple[Callable[[SidecarUnderTest], None], int, str, str]] = {
 
 
 @pytest.mark.parametrize("name", LAPSES)
-async def test_an_open_websocket_ends_with_its_grant(target: Target, name: str) -> None:
+async def test_an_open_websocket_ends_with_its_grant(
+    access_key: SigningKey, tmp_path: Path, name: str
+) -> None:
     """R-064: within a second of the news, with a code and a word; nobody else's websocket ends."""
     happens, code, word, cause = LAPSES[name]
-    sidecar = target.sidecar
-    socket = await open_websocket(sidecar, token=sidecar.token(SUPPORT))
-    other = await open_websocket(sidecar)
-    await asyncio.sleep(0.6)  # it has been looked at, and stood
-    happens(sidecar)
-    started = Stopwatch()
-    given = 1 if cause == "roster_stale" else 0  # ROSTER_MAX_STALENESS
+    stale = cause == "roster_stale"
+    async with targeted(access_key, tmp_path, STALE if stale else PATIENT) as target:
+        sidecar = target.sidecar
+        socket = await open_websocket(sidecar, token=sidecar.token(SUPPORT))
+        other = await open_websocket(sidecar)
+        await asyncio.sleep(0.6)  # it has been looked at, and stood
+        happens(sidecar)
+        started = Stopwatch()
 
-    assert await socket.closed() == (code, word)
-    assert started.awake < given + 1
-    assert await target.upstream.wait_closed() == 1001
-    ended = 2 if cause == "roster_stale" else 1
-    await until(lambda: closed_for(sidecar, cause) == ended)
-    if cause == "revoked":
-        other.send(TEXT, b"still here")
-        assert await other.receive() == (TEXT, b"still here")
-    other.abort()
+        assert await socket.closed() == (code, word)
+        assert started.awake < 1 + stale * STALE
+        assert await target.upstream.wait_closed() == 1001
+        await until(lambda: closed_for(sidecar, cause) == 1 + stale)
+        if not stale:
+            other.send(TEXT, b"still here")
+            assert await other.receive() == (TEXT, b"still here")
+        other.abort()
 
 
 async def test_an_open_websocket_ends_with_its_token(target: Target) -> None:
     """The token's time is the websocket's: 4401 within a second of it; a longer one stays."""
     sidecar = target.sidecar
-    soon = int(time.time()) + 2
+    started, soon = Stopwatch(), int(time.time()) + 4
     short = sidecar.issuer.mint(SUPPORT, audience=AUD, exp=soon)
     socket, other = await open_websocket(sidecar, token=short), await open_websocket(sidecar)
 
     assert await socket.closed() == (4401, "INVALID_ACCESS_TOKEN")
-    assert soon <= time.time() < soon + 1
+    assert time.time() >= soon
+    assert started.awake < 5
     await until(lambda: closed_for(sidecar, "expired") == 1)
     assert gauge(sidecar, "websockets") == 1
     other.abort()
@@ -533,9 +547,11 @@ async def test_a_stream_ends_with_its_grant(
     access_key: SigningKey, tmp_path: Path, happens: Callable[[SidecarUnderTest], None], reason: str
 ) -> None:
     """R-064, architecture section 5: server-sent events break off visibly within a second."""
+    stale = reason == "roster_unavailable"
+    staleness = STALE if stale else PATIENT
     async with (
         scripted(events) as url,
-        websocket_sidecar(access_key, tmp_path, url, ROSTER_MAX_STALENESS="1") as sidecar,
+        websocket_sidecar(access_key, tmp_path, url, ROSTER_MAX_STALENESS=str(staleness)) as sidecar,
     ):
         token = sidecar.token(SUPPORT)
         head = f"GET /live HTTP/1.1\r\nHost: {HOST}\r\nCf-Access-Jwt-Assertion: {token}\r\n\r\n"
@@ -546,12 +562,12 @@ async def test_a_stream_ends_with_its_grant(
         happened = Stopwatch()
         answer = await asyncio.wait_for(mine, 20)
 
-        assert happened.awake < (1 if reason != "roster_unavailable" else 2)
+        assert happened.awake < 1 + stale * STALE
         assert answer.count(b"data: x") > 8
         assert b"\r\n0\r\n\r\n" not in answer  # broken, not ended well
         counted = sidecar.registry.get_sample_value("auth_proxy_streams_ended_total", {"reason": reason})
-        assert counted == (2 if reason == "roster_unavailable" else 1)
-        assert others.done() is (reason == "roster_unavailable")
+        assert counted == 1 + stale
+        assert others.done() is stale
         others.cancel()
         await asyncio.gather(others, return_exceptions=True)
 
