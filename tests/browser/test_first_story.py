@@ -73,7 +73,7 @@ async def visit(
         color_scheme="dark" if dark else "light",
         java_script_enabled=javascript,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     page = await context.new_page()
     here = Visit(page, stack.origin)
     page.on("console", lambda m: here.complaints.append(m.text) if m.type == "error" else None)

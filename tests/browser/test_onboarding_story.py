@@ -95,7 +95,7 @@ class Town:
 
     async def guest(self) -> Guest:
         context = await self.browser.new_context(java_script_enabled=self.javascript)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         guest = Guest(await context.new_page(), self.origin, keeps=self.javascript)
         guest.page.on("pageerror", lambda error: guest.complaints.append(str(error)))
         guest.page.on(

@@ -59,16 +59,21 @@ async def provision_noel(ada: Visit) -> str:
 
 async def after_back(ada: Visit) -> tuple[str, str]:
     """Where the browser is after Back, and what it shows: it asks before it sends a form again."""
+    left = ada.page.url
     with suppress(Error):  # Chromium's own page about it is no answer of ours
         await ada.page.go_back()
-    await ada.page.wait_for_timeout(500)
+    for _ in range(200):
+        await ada.page.wait_for_timeout(100)
+        if ada.page.url != left:
+            break
+    await ada.page.wait_for_timeout(500)  # what a page shows comes after its address
     return ada.page.url, await ada.page.content()
 
 
 async def status_of(here: Visit, path: str, wanted: int) -> int:
-    """The status of a page, once it is the wanted one, or after five seconds."""
+    """The status of a page, once it is the wanted one, or after twenty seconds and more."""
     status = 0
-    for _ in range(50):
+    for _ in range(200):
         status = await here.open(path)
         if status == wanted:
             break

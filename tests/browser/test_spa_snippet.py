@@ -112,7 +112,7 @@ async def office(folder: Path, key: SigningKey, browser: Browser, **more: str) -
             ops_port=ops_port,
         ) as sidecar:
             context = await browser.new_context()
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(30_000)
             yield Office(sidecar, issuer, roster, context, await context.new_page())
             await context.close()
 
@@ -130,10 +130,13 @@ async def here(tmp_path: Path, access_key: SigningKey, browser: Browser) -> Asyn
 
 
 async def boot_again(here: Office) -> None:
-    """Let the page that is open ask once more, and wait for where it is sent."""
+    """Let the page that is open ask once more, and wait for where it is sent.
+
+    Not for the script's answer: the script may be gone with its page before it gives one.
+    """
     async with here.page.expect_navigation():
         await here.page.evaluate(
-            "import('/access-sso.mjs').then(({ signedIn }) => signedIn()).catch(() => {})"
+            "void import('/access-sso.mjs').then(({ signedIn }) => signedIn()).catch(() => {})"
         )
 
 

@@ -15,7 +15,7 @@ from tests.integration.service_kit.db.tables import opened
 async def no_thread_outlives_its_loop() -> AsyncIterator[None]:
     """A cancelled SQLite connection ends in its own thread, which must still find the loop."""
     yield
-    for _ in range(100):
+    for _ in range(2000):
         if not [thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name]:
             return
         await asyncio.sleep(0.01)
