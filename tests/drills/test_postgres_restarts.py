@@ -1,7 +1,6 @@
 """PostgreSQL restarted in the middle of writes: nothing half written, and nobody has to be restarted."""
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,24 +8,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from service_kit.clock import SystemClock
-from service_kit.db.session import Database
-from service_kit.identity.signing import IdentitySigner
-from tenant_service.tables import schema
+from tests.drills.one_service import one_service
 from tests.drills.own_postgres import OwnPostgres, own_postgres
 from tests.e2e.test_replicas import (
     House,
-    Postman,
-    environment,
-    published_key,
-    replica,
     require_audit_pairs,
     require_ledger,
     require_tenants_and_invitations,
 )
-from tests.fixtures.identities import Vouch
-from tests.fixtures.replicas import Clients, Replica
-from tests.integration.service_kit.mail.mail_server import mail_server
+from tests.fixtures.replicas import Replica
 
 pytestmark = [pytest.mark.drill, pytest.mark.stack, pytest.mark.postgres, pytest.mark.timeout(120)]
 
@@ -39,25 +29,8 @@ async def postgres() -> AsyncIterator[OwnPostgres]:
 
 @pytest.fixture
 async def house(postgres: OwnPostgres, tmp_path: Path) -> AsyncIterator[House]:
-    """One tenant service on a PostgreSQL of its own, and a mail server that takes everything."""
-    url = await postgres.database("tenants")
-    sidecar, runtime = (published_key(tmp_path, name) for name in ("sidecar", "runtime"))
-    worker = IdentitySigner(lambda: (runtime,), SystemClock(), issuer="runtime")
-    postman, database = Postman(), Database.open(url)
-    postman.holds.set()
-    async with (
-        mail_server(postman) as port,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
-    ):
-        only = replica(0, environment(tmp_path, url, port), tmp_path)
-        try:
-            await only.start()
-            # Twice the same: whoever got no answer asks again with the same key, here the same process.
-            clients = Clients([only, only], session, Vouch(key=sidecar), worker)
-            yield House([only], postman, database, schema(), clients)
-        finally:
-            await only.end(signal.SIGKILL)
-            await database.close()
+    async with one_service(await postgres.database("tenants"), tmp_path) as found:
+        yield found
 
 
 async def status_of(process: Replica) -> int:
