@@ -1,7 +1,8 @@
 """Fixtures that every test may ask for."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Generator, Mapping
 
 import pytest
 import uvloop
@@ -57,6 +58,16 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 def pytest_configure() -> None:
     keep_files_in_memory()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Each test begins with the usual umask: a service that runs in the tests' process narrows it."""
+    before = os.umask(0o022)
+    try:
+        return (yield)
+    finally:
+        os.umask(before)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:

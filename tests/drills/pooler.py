@@ -43,7 +43,6 @@ async def pooled(*urls: str) -> AsyncIterator[list[str]]:
         f"[pgbouncer]\nlisten_addr = {LOCAL}\nlisten_port = {port}\nunix_socket_dir =\n"
         f"auth_type = any\npool_mode = transaction\ndefault_pool_size = {SERVER_CONNECTIONS}\n"
     )
-    (folder / "pgbouncer.ini").chmod(0o644)  # whatever umask an earlier test left: another user reads it
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(program, str(folder / "pgbouncer.ini")), user=owner, stdout=log, stderr=log
