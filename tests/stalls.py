@@ -1,9 +1,11 @@
 """Runs a command on a machine that stands still now and then, as busy and paused hosts do.
 
-    python -m tests.stalls [--seconds 0.7] [--every 4] -- python -m pytest tests/integration -n 2
+    python -m tests.stalls [--seconds 0.7] [--every 4] [--share 1] -- python -m pytest tests/integration -n 2
 
 Everything that the command started is stopped for a while, and goes on: a test that fails here, and not
-alone, trusts a quiet machine. What a test left behind as a daemon (a database server) is not stopped with it.
+alone, trusts a quiet machine. With a share below one, each process stands still with that probability while
+the others go on, as when they wait for a processor: a test that fails then trusts that one comes to its turn
+before another. What a test left behind as a daemon (a database server) is not stopped with it.
 Ends with the status of the command.
 """
 
@@ -28,11 +30,15 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.stalls", description=__doc__)
     parser.add_argument("--seconds", type=float, default=0.7, help="how long it stands still, on average")
     parser.add_argument("--every", type=float, default=4.0, help="seconds between two times, on average")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="the part of the processes that stands still"
+    )
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(words)
     with subprocess.Popen(options.command) as process:
         while not _has_ended(process, within=_about(options.every)):
-            _stand_still(family(process.pid), _about(options.seconds))
+            still = [pid for pid in family(process.pid) if random.random() < options.share]
+            _stand_still(still, _about(options.seconds))
         return process.returncode
 
 

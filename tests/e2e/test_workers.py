@@ -177,6 +177,8 @@ async def stops_under_load(
         await websocket.receive()
         answered = await slow
         assert await crew.process.wait() == 0
+        # The process may be gone before any client asks again: they ask on until they are refused.
+        await crew.until(lambda: bool(load.lost))
     return status, failing, answered, int(websocket.close_code or 0)
 
 
