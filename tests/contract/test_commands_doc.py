@@ -121,6 +121,7 @@ async def test_doctor_is_as_told(
     file.unlink()
     new_signing_key(file)
     monkeypatch.setattr("resource.getrlimit", lambda _which: (1024, 524288))
+    monkeypatch.setattr("auth_proxy.commands.live.SNAPSHOT_SECONDS", 0.3)
     changed = {"AUTH_PROXY_UPSTREAM": frontend, "AUTH_PROXY_MAX_CONNECTIONS": ""}
     lines = await printed(command, configuration, capsys, **changed)
 

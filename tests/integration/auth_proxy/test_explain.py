@@ -236,8 +236,11 @@ async def test_keys_may_come_from_a_file(examined: Examined) -> None:
         await asked(examined, Question("/manage", token=token, jwks=b"{}"))
 
 
-async def test_a_roster_that_nobody_confirms_refuses(examined: Examined) -> None:
+async def test_a_roster_that_nobody_confirms_refuses(
+    examined: Examined, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R-064: without a feed the verdict is the one that a sidecar gives."""
+    monkeypatch.setattr("auth_proxy.commands.live.SNAPSHOT_SECONDS", 0.3)
     silent = {"ADMIN_SERVICE_URL": "http://127.0.0.1:1"}
     report = await asked(examined, Question("/manage", token=examined.token()), **silent)
 

@@ -24,6 +24,7 @@ from tenant_service.recording import CountedRecorder
 from tenant_service.tables import schema
 from tenant_service.tenants.models import Currency, Organization, TenantStatus
 from tests.fakes.clock import FrozenClock
+from tests.fixtures.databases import with_schema
 from tests.integration.tenant_service.tenant_process import asker
 
 REASON = "a good reason"
@@ -89,6 +90,7 @@ def house_parts(database: Database, clock: Clock, caps: Caps) -> BillingParts:
 @asynccontextmanager
 async def ledger_house(database_url: str, *, caps: Caps | None = None) -> AsyncIterator[LedgerHouse]:
     """A migrated database and everything that billing is made of."""
+    await with_schema(database_url, MIGRATIONS)
     database, clock = Database.open(database_url), FrozenClock()
     try:
         await migrate(database, MIGRATIONS)
