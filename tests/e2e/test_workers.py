@@ -90,8 +90,9 @@ async def killed_under_load(here: Ground, crew: RunningCrew, load: Load) -> set[
     async with load.running(*["/"] * 6):
         await asyncio.sleep(1)
         os.kill(crew.pids()[0], signal.SIGKILL)
-        # Some of these are taken by the worker that lives, and the others wait for the successor.
-        for page in await asyncio.gather(*(crew.page() for _ in range(8))):
+        # Each is taken by the worker that lives or waits for the successor, as a coin falls: so many that
+        # not all wait.
+        for page in await asyncio.gather(*(crew.page() for _ in range(24))):
             states.add(str(by_worker(page, "auth_proxy_worker_up")))
         while len(crew.lines("worker_started")) < 3 or (await crew.ready())[0] != 200:
             states.add(str(by_worker(await crew.page(), "auth_proxy_worker_up")))
