@@ -30,6 +30,7 @@ from tests.fixtures.sidecar import AUD, HOST
 from tests.fixtures.stopwatch import Stopwatch
 from tests.fixtures.token_corpus import lines_of
 from tests.fixtures.unfit_keys import UNFIT
+from tests.fixtures.websockets import gauge, until
 
 STALL_SECONDS = 1.0
 """Longest answer to a person while the key server misbehaves; a stall would be five seconds."""
@@ -409,23 +410,27 @@ async def test_a_rotation_during_a_fetch_loses_nobody(
 plays("test_a_thousand_at_once_with_a_new_key_are_one_fetch", "1,000 concurrent requests with new kid")
 
 
-async def test_a_thousand_at_once_with_a_new_key_are_one_fetch(drill: KeyDrill, next_key: SigningKey) -> None:
+async def test_a_thousand_at_once_with_a_new_key_are_one_fetch(start: Start, next_key: SigningKey) -> None:
     """R-044, R-047: all of them wait for the same flight, and all of them are let in."""
-    drill.clock.advance(FLOOR_SECONDS)
-    drill.issuer.rotate(next_key)
-    document = jwks_server.document(drill.issuer.certs_document())
+    going = asyncio.Event()
+    async with start(fetch_seconds=60) as drill:  # one loop serves the endpoint and all who wait for it
+        drill.clock.advance(FLOOR_SECONDS)
+        drill.issuer.rotate(next_key)
+        document = jwks_server.document(drill.issuer.certs_document())
 
-    async def slowly(writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.2)
-        await document(writer)
+        async def late(writer: asyncio.StreamWriter) -> None:
+            await going.wait()
+            await document(writer)
 
-    drill.server.answer = slowly
-    tokens = [drill.forge.token() for _ in range(1000)]
-    statuses = await asyncio.gather(*(drill.status_of(token) for token in tokens))
+        drill.server.answer = late
+        tokens = [drill.forge.token() for _ in range(1000)]
+        waiting = [asyncio.create_task(drill.status_of(token)) for token in tokens]
+        await until(lambda: gauge(drill.sidecar, "connections") == 1000, 60)
+        going.set()
 
-    assert statuses == [200] * 1000
-    assert drill.fetches == 2
-    assert len(drill.sidecar.upstream.received) == 1000
+        assert await asyncio.gather(*waiting) == [200] * 1000
+        assert drill.fetches == 2
+        assert len(drill.sidecar.upstream.received) == 1000
 
 
 plays(
