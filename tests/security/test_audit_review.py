@@ -201,7 +201,7 @@ async def test_a_stalled_reader_holds_a_turn_and_nothing_else(both: House) -> No
             pieces = export.pieces()
             stack.push_async_callback(pieces.aclose)
             await anext(pieces)
-        async with asyncio.timeout(10):  # the services' own jobs come and go
+        async with asyncio.timeout(20):  # the services' own jobs come and go
             while any(engine_use(engine) for engine in engines(both)):
                 await asyncio.sleep(0.02)
         response, data = await ask(both, "format=csv")

@@ -189,15 +189,11 @@ async def test_a_silent_endpoint_delays_nobody_who_is_known(start: Start) -> Non
     async with start(fetch_seconds=None) as drill:
         drill.server.answer = jwks_server.hang
         started = Stopwatch()
-        # The raw client gives up after five seconds by itself, so this one waits longer.
-        reader, writer = await asyncio.open_connection("127.0.0.1", drill.sidecar.port)
-        writer.write(request(drill.unknown()))
-        stranger = asyncio.create_task(asyncio.wait_for(reader.read(), 20))
+        stranger = asyncio.create_task(drill.sidecar.send(request(drill.unknown())))
         seconds = await drill.people_while(stranger)
         waited, awake = started.seconds, started.awake
-        writer.close()
 
-        assert stranger.result().startswith(b"HTTP/1.1 503")
+        assert stranger.result().status == 503
         assert waited > 4.5
         assert awake < 6 + STALL_SECONDS
         assert sorted(seconds)[int(len(seconds) * 0.99)] < STALL_SECONDS
@@ -370,7 +366,7 @@ async def test_rotation_under_continuous_requests_loses_none(start: Start, next_
             drill.clock.advance(FLOOR_SECONDS)
             drill.issuer.rotate(keys[turn % 3])
             drill.publish()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while len(statuses) < seen + 40:
                     await asyncio.sleep(0.002)
         for task in crowd:

@@ -53,7 +53,7 @@ async def conversation(sidecar: SidecarUnderTest, request: bytes) -> bytes:
     writer.write(request)
     received = b""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while chunk := await reader.read(65536):
                 received += chunk
     except ConnectionError:

@@ -139,7 +139,7 @@ async def process_of(environ: Mapping[str, str], log: Path) -> AsyncIterator[asy
 
 async def until(log: Path, pattern: str) -> None:
     """Wait for a line of the log."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not re.search(pattern, log.read_text()):
             await asyncio.sleep(0.02)
 

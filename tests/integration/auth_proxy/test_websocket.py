@@ -228,7 +228,7 @@ async def flood(socket: RawWebSocket | web.WebSocketResponse, sent: list[int]) -
 
 async def stalls(sent: list[int]) -> None:
     """Nothing more is taken after a while."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         before = -1
         while sent[0] != before:
             before = sent[0]

@@ -156,13 +156,13 @@ async def test_an_operator_gives_a_dead_letter_a_second_chance(process: TenantPr
 async def test_an_operator_runs_a_workflow(sqlite_process: TenantProcess) -> None:
     """R-096: asked for, it runs with the next look of a runner, and the log says who wanted it and why."""
     process = sqlite_process
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not (await process.rows("jobs")):
             await asyncio.sleep(0.05)
     status, body, _ = await order(process, "workflows/sweep_sessions/run")
     unknown = await order(process, "workflows/nothing/run")
     (told,) = await events(process, "system.workflow.requested")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not (runs := await asked_for(process)):
             await asyncio.sleep(0.1)
     listed = {row["name"]: row for row in (await (await process.get(f"{SYSTEM}/workflows")).json())["data"]}
