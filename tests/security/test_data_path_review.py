@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import tracemalloc
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -36,6 +37,11 @@ REFUSED_PAGE = f"GET /x/../y HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n\r
 def is_held_back(connection: RequestHandler) -> bool:
     """Whether the client of a connection has not read what was written to it."""
     return isinstance(connection, ClientConnection) and connection.is_held_back
+
+
+def narrow(transport: asyncio.BaseTransport, buffer: int) -> None:
+    """Let the kernel keep little of what nobody reads, instead of megabytes."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, buffer, 16 * 1024)
 
 
 async def big_and_small(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,9 +84,15 @@ async def test_refusals_do_not_heap_up_before_a_client_that_does_not_read(
     """attacks.md section 3: who asks on and reads nothing costs one window, refused or not."""
     async with connected(sidecar) as (_, stalled):
         stalled.transport.pause_reading()  # type: ignore[attr-defined] # a read transport as well
-        sent = 0
+        narrow(stalled.transport, socket.SO_RCVBUF)
+        stalled.write(REFUSED_PAGE)
+        await until(lambda: sidecar.refusals("path_ambiguous") == 1)
+        (ours,) = sidecar.sidecar.gate.connections
+        assert ours.transport is not None
+        narrow(ours.transport, socket.SO_SNDBUF)
+        sent = 1
         async with asyncio.timeout(20):
-            while not any(is_held_back(item) for item in sidecar.sidecar.gate.connections):
+            while not is_held_back(ours):
                 stalled.write(REFUSED_PAGE)
                 sent += 1
                 while sidecar.refusals("path_ambiguous") < sent:  # one request in each read
@@ -148,22 +160,24 @@ async def test_what_is_over_cannot_be_ended_once_more(sidecar: SidecarUnderTest)
             assert (await answer(reader)).startswith(OK)
 
 
-HEADS: dict[str, Callable[[int], list[tuple[bytes, bytes]]]] = {
-    "many short names": lambda turn: [(b"x%d-%d" % (turn, place), b"") for place in range(97)],
-    "a very long name": lambda turn: [(b"x%d" % turn + b"a" * 30_000, b"")],
-    "a very long word in Connection": lambda turn: [(b"Connection", b"x%d" % turn + b"a" * 30_000)],
+HEADS: dict[str, tuple[int, Callable[[int], list[tuple[bytes, bytes]]]]] = {
+    "many short names": (300, lambda turn: [(b"x%d-%d" % (turn, place), b"") for place in range(97)]),
+    "a very long name": (1100, lambda turn: [(b"x%d" % turn + b"a" * 30_000, b"")]),
+    "a very long word in Connection": (1100, lambda turn: [(b"Connection", b"x%d" % turn + b"a" * 30_000)]),
 }
+"""How many turns, and what a client sends in each: far more than is remembered."""
 
 
 @pytest.mark.parametrize("name", HEADS)
 def test_made_up_names_fill_no_memory(name: str) -> None:
     """performance.md section 5: no client makes a worker remember more than a few megabytes of names."""
     policy = AdmitPolicy(hosts=frozenset({HOST}))
+    turns, sent = HEADS[name]
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        for turn in range(1100):
-            headers = ((b"Host", HOST.encode()), *HEADS[name](turn))
+        for turn in range(turns):
+            headers = ((b"Host", HOST.encode()), *sent(turn))
             with contextlib.suppress(Refusal):
                 screen(admit(RawRequest("GET", "/x", (1, 1), headers, "127.0.0.1"), policy), ScreenPolicy())
         after, _ = tracemalloc.get_traced_memory()
