@@ -10,7 +10,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiohttp import web
@@ -104,14 +104,15 @@ async def _be_a_lame_duck(settings: ProxySettings, sidecar: Sidecar, crew: Crew 
 
 
 def _sites(settings: ProxySettings, sidecar: Sidecar, crew: Crew | None) -> list[Site]:
-    ops, gate = (crew.ops, crew.gate) if crew else ((), ())
-    sites = [
-        Site("ops", settings.ops_listen, sidecar.ops, inherited=ops, outlasts=True),
-        Site("gate", settings.listen, sidecar.gate, inherited=gate, accepts_per_turn=_ACCEPTS_PER_TURN),
+    ops = Site("ops", settings.ops_listen, sidecar.ops, outlasts=True)
+    gate = Site("gate", settings.listen, sidecar.gate, accepts_per_turn=_ACCEPTS_PER_TURN)
+    if crew is None or sidecar.own_pages is None:
+        return [ops, gate]
+    return [
+        Site("crew", crew.listen, sidecar.own_pages, outlasts=True),
+        replace(ops, inherited=crew.ops, has_successor=crew.has_successor),
+        replace(gate, inherited=crew.gate, has_successor=crew.has_successor),
     ]
-    if crew is not None and sidecar.own_pages is not None:
-        sites.insert(0, Site("crew", crew.listen, sidecar.own_pages, outlasts=True))
-    return sites
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from auth_proxy.workers.inherited import Inherited, listening_sockets
+from auth_proxy.workers.inherited import ALL_LEAVE, STARTED, Inherited, listening_sockets
 from auth_proxy.workers.metrics_page import render, snapshot
 from service_kit.settings import Listen
 from service_kit.web.ops import Readiness, ReadinessCheck, ReadinessGauge, ops_app
@@ -26,8 +26,6 @@ from service_kit.web.service_url import ServiceUrl, open_session
 
 ASK_SECONDS: Final = 1.0
 ORPHAN_SECONDS: Final = 1.5
-STARTED: Final = b"+"
-"""What a worker writes into its lifeline once it serves."""
 _OK: Final = 200
 _UNAVAILABLE: Final = 503
 
@@ -43,6 +41,7 @@ class Crew:
         self._lifeline.setblocking(False)  # noqa: FBT003 - the method's only argument
         self._folder = Path(inherited.folder)
         self.is_orphan = False
+        self._all_leave = False
         self._others = tuple(number for number in range(inherited.workers) if number != inherited.number)
 
     @property
@@ -109,15 +108,29 @@ class Crew:
         with contextlib.suppress(OSError):
             self._lifeline.send(STARTED)
 
+    def has_successor(self) -> bool:
+        """Whether the supervisor starts another worker with these sockets when this one ends."""
+        return self._has_supervisor() and not self._all_leave
+
+    def _has_supervisor(self) -> bool:
+        """Hear what it has said until now; its end of the line closes with it."""
+        try:
+            while told := self._lifeline.recv(64):
+                self._all_leave |= ALL_LEAVE in told
+        except BlockingIOError:
+            return True
+        except ConnectionError:  # as good as closed
+            pass
+        return False
+
     @contextmanager
     def bound_to_supervisor(self, stop: asyncio.Event) -> Iterator[None]:
         """When the supervisor goes, however it goes, set `stop`; after a second and a half end anyhow."""
         loop = asyncio.get_running_loop()
 
         def look() -> None:
-            with contextlib.suppress(BlockingIOError, ConnectionError):
-                if self._lifeline.recv(1):
-                    return
+            if self._has_supervisor():
+                return
             loop.remove_reader(self._lifeline)
             self.is_orphan = True
             stop.set()

@@ -15,6 +15,10 @@ from typing import Final
 from service_kit.settings import SettingProblem, SettingsError
 
 VARIABLE: Final = "AUTH_PROXY_INHERITED"
+STARTED: Final = b"+"
+"""What a worker writes into its lifeline once it serves."""
+ALL_LEAVE: Final = b"-"
+"""What the supervisor writes into the lifelines before it stops all workers: none will have a successor."""
 _NO_SETTING: Final = "is no setting: auth-proxy run itself writes it for its workers"
 
 

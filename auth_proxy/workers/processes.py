@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import auth_proxy
-from auth_proxy.workers.inherited import Inherited
+from auth_proxy.workers.inherited import ALL_LEAVE, Inherited
 
 _LOOK_SECONDS: Final = 0.01
 
@@ -49,6 +49,11 @@ class Worker:
         with contextlib.suppress(ConnectionError):
             return await asyncio.get_running_loop().sock_recv(self.lifeline, 1)
         return b""
+
+    def tell_that_all_leave(self) -> None:
+        """Let it know that nobody goes on with its sockets when it ends."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self.lifeline.send(ALL_LEAVE)
 
     def send(self, number: signal.Signals) -> None:
         """Signal it, if it has not ended."""

@@ -141,6 +141,8 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         """Ask every worker to drain, and kill those that cannot end."""
+        for worker in self._alive.values():
+            worker.tell_that_all_leave()
         self._pass_on(signal.SIGTERM)
         patience = self.settings.lame_duck_seconds + self.settings.drain_seconds + _GRACE_SECONDS
         with contextlib.suppress(TimeoutError):

@@ -84,19 +84,23 @@ def open_listeners(name: str, listen: Listen, *, acceptors: int = 1) -> Opened:
         raise
 
 
-def turn_newcomers_away(listener: socket.socket) -> None:
-    """Let nobody begin to connect any more; who has begun may finish, and be accepted.
+def turn_newcomers_away(listener: socket.socket) -> bool:
+    """Let nobody begin to connect any more; who has begun may finish, and be accepted. Whether it does so.
 
     Without it a connection that completes between the last accept and the close is reset, and with it the
     request on it. Who comes now is not answered, tries again a second later, and is refused: then a load
-    balancer goes elsewhere. Where the system has no such filter it does nothing.
+    balancer goes elsewhere. It holds for every process that listens with this socket. Where the system has
+    no such filter it does nothing.
     """
     if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
-        return
+        return False
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
     described = struct.pack("HL", len(_DROP_SYN), ctypes.addressof(program))
-    with contextlib.suppress(OSError):
+    try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
+    except OSError:
+        return False
+    return True
 
 
 def waiting_connections(listener: socket.socket) -> Iterator[socket.socket]:

@@ -4,6 +4,7 @@ It binds nothing that a setting did not name, and a port that is taken is one cl
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -29,6 +30,9 @@ from service_kit.web.listening import (
 __all__ = ["DRAIN_SECONDS", "PortInUseError", "Site", "end_at_once", "run_service", "serving"]
 
 DRAIN_SECONDS: Final = 30.0
+_HANDSHAKE_SECONDS: Final = 0.05
+"""Who has begun to connect is let in: so long a packet may be on its way there and back. Whoever begins in
+that time is refused a second later."""
 _SETTLE_SECONDS: Final = 0.5
 """Who has just connected has a request on its way: that long it is waited for before idle ones are closed."""
 _LAST_ANSWERS_SECONDS: Final = 2.5
@@ -58,6 +62,8 @@ class Site:
     options: dict[str, Any] = field(default_factory=dict)
     inherited: tuple[socket.socket, ...] = ()
     """Sockets that listen there already, opened by the process that started this one."""
+    has_successor: Callable[[], bool] = lambda: False
+    """Whether another process goes on with the inherited sockets when this one leaves."""
     accepts_per_turn: int = 1
     """How many new connections a turn of the loop may take. uvloop takes one for each socket that it listens
     with, however many wait: beside sixty busy connections the sixtieth new one waited for 1.5 s."""
@@ -85,6 +91,9 @@ async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS
     finally:
         for outlasting in (False, True):
             leaving = [listener for listener in listeners if listener.site.outlasts is outlasting]
+            turned_away = [listener.turn_newcomers_away() for listener in leaving]
+            if any(turned_away) and not outlasting:
+                await asyncio.sleep(min(_HANDSHAKE_SECONDS, drain_seconds))
             for listener in leaving:
                 await listener.stop_accepting()
             if not outlasting:
@@ -126,7 +135,7 @@ class _Listener:
 
     async def _open(self) -> Opened:
         if self.site.inherited:
-            return Opened((self.site.inherited,))
+            return Opened((self.site.inherited,), _file_of(self.site.listen))
         # A name may have to be looked up, which waits.
         return await asyncio.to_thread(open_listeners, self.site.name, self.site.listen)
 
@@ -142,18 +151,23 @@ class _Listener:
             response.force_close()
             response.headers["Connection"] = "close"
 
+    def turn_newcomers_away(self) -> bool:
+        """Let nobody begin to connect, unless a successor lets them in. Whether anybody is turned away."""
+        self._is_leaving = True
+        if self.site.inherited and self.site.has_successor():
+            return False
+        if self._file is not None:
+            self._file.remove()
+        turned_away = [turn_newcomers_away(listening) for listening in self._sockets]
+        return any(turned_away)
+
     async def stop_accepting(self) -> None:
         """Close the door behind the last one who stands in it.
 
         Who is connected already but not accepted yet would be reset by the close: take them in first.
         """
-        self._is_leaving = True
-        if self._file is not None:
-            self._file.remove()
         loop = asyncio.get_running_loop()
         for listening, servers in zip(self._sockets, self._servers, strict=True):
-            if not self.site.inherited:  # a successor may go on with that one
-                turn_newcomers_away(listening)
             # Nothing may come between these lines.
             last = list(waiting_connections(listening))
             for server in servers:
@@ -168,6 +182,12 @@ class _Listener:
         await self._runner.cleanup()
 
 
+def _file_of(listen: Listen) -> SocketFile | None:
+    with contextlib.suppress(OSError):  # somebody took it away: nobody connects to it
+        return SocketFile.at(listen.path) if listen.path else None
+    return None
+
+
 def _shed_slow_head(connection: web.RequestHandler) -> None:
     """Close a connection that has sent no whole head yet. aiohttp itself would wait for ever."""
     if connection.transport is not None and not connection._request_count:  # noqa: SLF001 - the pinned range has it
@@ -177,9 +197,10 @@ def _shed_slow_head(connection: web.RequestHandler) -> None:
 async def _settled(listeners: Sequence[_Listener], at_most: float) -> None:
     seconds = min(max((listener.settle_seconds for listener in listeners), default=0.0), at_most)
     for _ in range(int(seconds / _SETTLE_LOOKS)):
+        # Before the first look: the loop tells of who was accepted just now a turn later.
+        await asyncio.sleep(_SETTLE_LOOKS)
         if not any(listener.has_connections for listener in listeners):
             return
-        await asyncio.sleep(_SETTLE_LOOKS)
 
 
 def _runner(site: Site, drain_seconds: float) -> web.BaseRunner:

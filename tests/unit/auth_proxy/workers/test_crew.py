@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
 
 from auth_proxy.workers.crew import Crew
-from auth_proxy.workers.inherited import Inherited
+from auth_proxy.workers.inherited import ALL_LEAVE, Inherited
 from service_kit.web.ops import Departure
 from service_kit.web.serving import Site, serving
 from tests.fixtures.crews import by_worker
@@ -124,6 +124,33 @@ async def test_a_worker_says_that_it_serves(tmp_path: Path) -> None:
         crew.tell_started()
 
     assert told == b"+"
+
+
+async def test_a_worker_knows_whether_it_has_a_successor(tmp_path: Path) -> None:
+    """One that is stopped alone has one; not when all of them leave, nor when nobody is left to start one."""
+    with hired(tmp_path, 0) as (crew, line):
+        stop = asyncio.Event()
+        with crew.bound_to_supervisor(stop):
+            at_first = crew.has_successor()
+            line.send(ALL_LEAVE)
+            at_once = crew.has_successor()
+            await asyncio.sleep(0.05)
+            later = crew.has_successor()
+        assert not stop.is_set()
+    with hired(tmp_path, 0) as (crew, line):
+        line.close()
+        orphan = crew.has_successor()
+
+    assert (at_first, at_once, later, orphan) == (True, False, False, False)
+
+
+async def test_what_is_heard_early_is_remembered(tmp_path: Path) -> None:
+    """The loop may read the line before anybody asks."""
+    with hired(tmp_path, 0) as (crew, line), crew.bound_to_supervisor(asyncio.Event()):
+        line.send(ALL_LEAVE)
+        await asyncio.sleep(0.05)
+
+        assert not crew.has_successor()
 
 
 async def test_an_orphan_stops(tmp_path: Path) -> None:

@@ -38,6 +38,23 @@ while True:
 )
 CRASHES = PLACE + "note('crashes'); sys.exit(3)"
 REFUSES = PLACE + "note('refuses'); sys.exit(2)"
+HEARS = (
+    PLACE
+    + """
+def leave(*_):
+    line.setblocking(False)
+    try:
+        note("heard" + line.recv(10).decode())
+    except BlockingIOError:
+        note("heard")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+line.send(b"+")
+note("serves")
+while True:
+    time.sleep(60)
+"""
+)
 DEAF = (
     PLACE
     + """
@@ -126,6 +143,19 @@ async def test_a_stop_lets_every_worker_drain(shop: Shop) -> None:
     assert [path.stat().st_mode & 0o777 for path in during if path.exists()] == []
     assert len(during) == 1
     assert folders(shop) == []
+
+
+async def test_workers_are_told_that_all_leave(shop: Shop) -> None:
+    """Before the signal, so that each knows it by then; one that is stopped alone is told nothing."""
+    running = asyncio.create_task(shop.supervisor(HEARS).run(shop.stop))
+    await shop.until("serves", 2)
+    os.kill(dict(shop.said("serves"))[0], signal.SIGTERM)
+    await shop.until("serves", 3)
+    shop.stop.set()
+    await running
+
+    assert [number for number, _ in shop.said("heard")] == [0]
+    assert sorted(number for number, _ in shop.said("heard-")) == [0, 1]
 
 
 async def test_a_reload_is_passed_on(shop: Shop) -> None:

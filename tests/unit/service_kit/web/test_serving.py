@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -17,8 +18,14 @@ import pytest
 from aiohttp import web
 
 from service_kit.settings import Listen
+from service_kit.web import serving as module
 from service_kit.web.serving import PortInUseError, Site, run_service, serving
-from tests.fixtures.ports import free_port
+from tests.fixtures.ports import free_port, takes_newcomers
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody is turned away")
+
+
+A_REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 async def fine(_request: web.Request) -> web.Response:
@@ -211,7 +218,7 @@ async def test_who_stands_in_the_door_is_let_in() -> None:
         # The loop cannot accept while this block runs on; it ends in the same step.
         for _ in range(20):
             client = socket.create_connection(("127.0.0.1", port))
-            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            client.sendall(A_REQUEST)
             clients.append(client)
     answers = [client.recv(4096) for client in clients]
     for client in clients:
@@ -228,7 +235,7 @@ async def test_who_has_just_come_may_still_ask() -> None:
 
     async def ask_late(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        writer.write(A_REQUEST)
 
     async with serving([site(port)], drain_seconds=60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -239,6 +246,44 @@ async def test_who_has_just_come_may_still_ask() -> None:
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert asyncio.get_running_loop().time() - started < 20
+
+
+@ON_LINUX
+async def test_who_has_begun_to_connect_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handshake takes as long as a packet needs there and back; who is in the middle of it is not reset.
+
+    TCP_DEFER_ACCEPT makes the middle last: for the system the client has connected with its first byte.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
+        port = listening.getsockname()[1]
+        inherited = (listening.dup(),)
+        listening.close()
+        monkeypatch.setattr(module, "_HANDSHAKE_SECONDS", 0.3)
+        async with serving([Site("gate", Listen("127.0.0.1", port), application(), inherited=inherited)]):
+            client = socket.create_connection(("127.0.0.1", port))
+            # A timer of the same loop: it comes before the wait is over, however slow the machine is.
+            asyncio.get_running_loop().call_later(0.1, client.sendall, A_REQUEST)
+    with client:
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_who_was_accepted_a_moment_ago_counts() -> None:
+    """The loop tells a server of its connection a turn later: the stop looks after that."""
+
+    class OneComes:
+        settle_seconds = 5.0
+        has_connections = False
+
+    listener = OneComes()
+    settling = asyncio.create_task(module._settled([listener], 5.0))  # type: ignore[list-item]
+    asyncio.get_running_loop().call_soon(setattr, listener, "has_connections", True)
+    await asyncio.sleep(0.1)
+    waited = not settling.done()
+    listener.has_connections = False
+    await settling
+
+    assert waited
 
 
 async def until_it_listens(port: int) -> None:
@@ -252,11 +297,11 @@ async def until_it_listens(port: int) -> None:
 
 async def test_what_tells_of_the_end_ends_last() -> None:
     """While the last request of one listener is finished, the outlasting one still answers."""
-    public, ops, arrived = free_port(), free_port(), asyncio.Event()
+    public, ops, arrived, release = free_port(), free_port(), asyncio.Event(), asyncio.Event()
 
     async def slow(_request: web.Request) -> web.Response:
         arrived.set()
-        await asyncio.sleep(0.4)
+        await release.wait()
         return web.Response(text="finished")
 
     app = web.Application()
@@ -278,6 +323,7 @@ async def test_what_tells_of_the_end_ends_last() -> None:
         await ask(public)
 
     assert await ask(ops) == "fine"
+    release.set()
     assert await running == "finished"
     await server
 
@@ -289,6 +335,46 @@ async def test_inherited_sockets_are_served_as_they_are() -> None:
         copy = socket.socket(fileno=os.dup(theirs.fileno()))
         async with serving([Site("gate", Listen("127.0.0.1", port), application(), inherited=(copy,))]):
             assert await ask(port) == "fine"
+
+
+@ON_LINUX
+@pytest.mark.parametrize("stays", [True, False])
+async def test_newcomers_wait_for_a_successor_only_where_there_is_one(*, stays: bool) -> None:
+    """Who goes on with the sockets finds those who came meanwhile; where nobody does, nobody may come."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        port, second = one.getsockname()[1], other.getsockname()[1]
+        gate = Site("gate", Listen("127.0.0.1", port), application(), inherited=(one.dup(), other.dup()))
+        async with serving([replace(gate, has_successor=lambda: stays)]):
+            assert [await ask(port), await ask(second)] == ["fine", "fine"]
+
+        assert [takes_newcomers(port), takes_newcomers(second)] == [stays, stays]
+
+
+@pytest.mark.parametrize("stays", [True, False])
+async def test_the_file_of_an_inherited_socket_goes_with_the_last(tmp_path: Path, *, stays: bool) -> None:
+    """Without it nobody connects any more; a successor needs it."""
+    path = tmp_path / "gate.sock"
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+        theirs.listen()
+        gate = Site("gate", Listen(path=str(path)), application(), inherited=(theirs.dup(),))
+        async with serving([replace(gate, has_successor=lambda: stays)]):
+            assert await ask_socket(path) == "fine"
+
+        assert path.exists() is stays
+
+
+async def test_the_file_of_an_inherited_socket_may_be_missing(tmp_path: Path) -> None:
+    """Somebody took it away: nobody connects, and the stop has nothing to remove."""
+    path = tmp_path / "gate.sock"
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+        theirs.listen()
+        path.unlink()
+        async with serving([Site("gate", Listen(path=str(path)), application(), inherited=(theirs.dup(),))]):
+            pass
+
+    assert not path.exists()
 
 
 def test_a_second_wish_is_told_apart_from_an_echo() -> None:
