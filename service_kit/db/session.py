@@ -136,7 +136,9 @@ class Database:
     async def write(self) -> AsyncIterator[WriteSession]:
         """A transaction that commits when the block ends without an exception.
 
-        Raises UnavailableError when the database does not answer; then nothing was written.
+        Raises UnavailableError when the database does not answer. Then nobody knows whether it was written:
+        where the answer to the COMMIT itself was lost, it may have been kept. Whoever asks again does so with
+        the same idempotency key, or looks first. What waited for the commit was not called.
         """
         with _translated(self.use):
             async with _begun(self._write, self.use) as connection:

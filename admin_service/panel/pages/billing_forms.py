@@ -12,6 +12,7 @@ from typing import Final
 from admin_service.panel.context import PanelServices
 from admin_service.panel.forms import Form
 from admin_service.panel.pages.operator_forms import FormTooOldError, new_form
+from admin_service.panel.pages.unknown_outcomes import UNKNOWN_NOTICES, next_key
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import FieldError, Notice
 from service_kit.errors import (
@@ -39,24 +40,15 @@ SHOWN_WITH_THE_FORM: Final = (
 )
 """Refusals that the person at the form can do something about; every other one has a page of its own."""
 
-_OUTCOME_UNKNOWN: Final = frozenset({"TENANT_SERVICE_UNAVAILABLE", "IDEMPOTENCY_IN_PROGRESS"})
 _WHOLE: Final = re.compile(r"[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4}", re.ASCII)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _LAST_SECOND: Final = time(23, 59, 59, tzinfo=UTC)
-_NO_ANSWER: Final = Notice(
-    "warning",
-    "Nobody knows yet whether this was done",
-    "The tenant service did not answer. Send the form again as it is: it counts only once.",
-)
 _NOTICES: Final[Mapping[str, Notice]] = {
+    **UNKNOWN_NOTICES,
     "CSRF_REJECTED": Notice(
         "warning",
         "This form is no longer valid",
         "Nothing was changed. It was open for too long; look over the values and send it again.",
-    ),
-    "TENANT_SERVICE_UNAVAILABLE": _NO_ANSWER,
-    "IDEMPOTENCY_IN_PROGRESS": Notice(
-        "info", "The same form is being worked on right now", "Wait a moment and send it again."
     ),
     "IDEMPOTENCY_KEY_REUSED": Notice(
         "warning",
@@ -163,10 +155,12 @@ def billing_refused(
     It keeps its key while nobody knows whether the first try counted.
     """
     errors = tuple(one for one in map(_field_error, _problems_of(error)) if one.field in controls)
-    state = new_form(services, call, name)
-    if error.code in _OUTCOME_UNKNOWN:
-        state = replace(state, idempotency_key=form.idempotency_key)
-    return replace(state, errors=errors, problem=None if errors else notice_of(error))
+    return replace(
+        new_form(services, call, name),
+        idempotency_key=next_key(form, error),
+        errors=errors,
+        problem=None if errors else notice_of(error),
+    )
 
 
 def notice_of(error: ProblemError) -> Notice:

@@ -25,6 +25,7 @@ from admin_service.panel.pages.operator_forms import (
     read_own_form,
     require_form_token,
 )
+from admin_service.panel.pages.unknown_outcomes import is_unknown
 from admin_service.panel.views.billing import GrantRow, billing_path
 from admin_service.panel.views.billing_grants import GrantStepView
 from admin_service.panel.views.operator_forms import FormState
@@ -92,7 +93,8 @@ class GrantStep:
             is_void=self.is_void,
             reason=form.fields.get("reason", "") if form else "",
             expires_on=form.fields.get("expiresOn", "") if form else _day_of(grant),
-            not_offered=None if grant.may_still_end else _ENDED,
+            # What may have been done is sent again as it is, also where it does not fit the grant any more.
+            not_offered=None if grant.may_still_end or is_unknown(error) else _ENDED,
         )
         if error is None:
             return page(services, frame, view)

@@ -3,6 +3,7 @@
 The form sends back what it was shown with; other values are previewed first, so nothing is granted unseen.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -32,12 +33,13 @@ from admin_service.panel.pages.operator_forms import (
     require_form_token,
 )
 from admin_service.panel.pages.undoing import stamped
+from admin_service.panel.pages.unknown_outcomes import is_unknown
 from admin_service.panel.views.billing import billing_path
 from admin_service.panel.views.billing_grants import GrantPreview, GrantView, Limits, TypedGrant
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import Notice, page_url
 from admin_service.tenant_answers import TenantDetail
-from admin_service.tenant_billing import GrantLimits, GrantWish, TenantCredits
+from admin_service.tenant_billing import GrantLimits, GrantMade, GrantWish, TenantCredits
 from service_kit.errors import ForbiddenError, ProblemError
 from service_kit.web.api import Call
 
@@ -59,18 +61,29 @@ async def grant(services: PanelServices, call: Call) -> web.Response:
     try:
         require_form_token(services, call, form, _FORM)
         key, wish = form.idempotency_key, _wish(services, form)
-        if form.text("seen") != seen_of(wish.replies, wish.expires_at):
-            return await _show(services, call, new_form(services, call, _FORM), form, wish=wish)
-        made = await services.billing.grant(behalf_of(call), call.path("tenant_id"), wish, key=key)
+        made = await _granted(services, call, form, wish, key)
     except SHOWN_WITH_THE_FORM as error:
         return await _show_again(services, call, form, error)
     except ForbiddenError as error:
         if is_above_cap(error):
             return await _show_again(services, call, form, error)
         raise
+    if made is None:
+        # The key stays: other values after a grant that may have counted are then refused, not added to it.
+        state = replace(new_form(services, call, _FORM), idempotency_key=key)
+        return await _show(services, call, state, form, wish=wish)
     done = "granted-suspended" if made.warning == "TENANT_SUSPENDED" else "granted"
     told = {DONE: done, GRANT: made.grant.id, **stamped(services, call)}
     return see_other(page_url(billing_path(call.path("tenant_id")), told))
+
+
+async def _granted(
+    services: PanelServices, call: Call, form: Form, wish: GrantWish, key: str
+) -> GrantMade | None:
+    """Grant what was previewed; None for what the form has not shown yet."""
+    if form.text("seen") != seen_of(wish.replies, wish.expires_at):
+        return None
+    return await services.billing.grant(behalf_of(call), call.path("tenant_id"), wish, key=key)
 
 
 def seen_of(replies: int, expires_at: datetime | None) -> str:
@@ -91,7 +104,7 @@ def _wish(services: PanelServices, form: Form) -> GrantWish:
 async def _show_again(services: PanelServices, call: Call, form: Form, error: ProblemError) -> web.Response:
     state = billing_refused(services, call, _FORM, error, form=form, controls=_CONTROLS)
     # While nobody knows whether it counted, the same form must be one click away, with its preview.
-    again = _wish(services, form) if state.idempotency_key == form.fields.get("idempotency_key") else None
+    again = _wish(services, form) if is_unknown(error) else None
     return await _show(services, call, state, form, wish=again, error=error)
 
 

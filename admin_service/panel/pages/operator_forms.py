@@ -23,6 +23,7 @@ from admin_service.panel.forms import (
 )
 from admin_service.panel.labels import role_name, sentence
 from admin_service.panel.pages.operator_detail import DONE
+from admin_service.panel.pages.unknown_outcomes import UNKNOWN_NOTICES, next_key
 from admin_service.panel.views.operator_forms import LEAST_REASON, FormState
 from admin_service.panel.views.operators import OPERATORS_PATH
 from admin_service.panel.views.parts import FieldError, Notice, page_url, path_segment
@@ -62,6 +63,7 @@ SHOWN_WITH_THE_FORM: Final = (
 """Refusals that the person at the form can do something about; every other one has a page of its own."""
 
 NOTICES: Final[Mapping[str, Notice]] = {
+    **UNKNOWN_NOTICES,
     "CSRF_REJECTED": Notice(
         "warning",
         "This form is no longer valid",
@@ -106,9 +108,6 @@ NOTICES: Final[Mapping[str, Notice]] = {
     "SESSION_NOT_FOUND": Notice(
         "info", "This session is over already", "Nothing was changed. Look at the list again."
     ),
-    "IDEMPOTENCY_IN_PROGRESS": Notice(
-        "info", "The same form is being worked on right now", "Wait a moment and send it again."
-    ),
     "IDEMPOTENCY_KEY_REUSED": Notice(
         "warning",
         "This form was sent before, with other values",
@@ -146,15 +145,25 @@ def new_form(services: PanelServices, call: Call, name: str) -> FormState:
 
 
 def refused_form(
-    services: PanelServices, call: Call, name: str, error: ProblemError, controls: Collection[str] = ()
+    services: PanelServices,
+    call: Call,
+    name: str,
+    error: ProblemError,
+    *,
+    form: Form,
+    controls: Collection[str] = (),
 ) -> FormState:
     """The form again, with what to do about the refusal; `controls` are those that it shows.
 
-    A refused change keeps no key, so the next form may have a new one.
+    It keeps its key while nobody knows whether the first try counted.
     """
     errors = tuple(one for one in map(_field_error, _problems_of(error)) if one.field in controls)
-    state = new_form(services, call, name)
-    return replace(state, errors=errors, problem=None if errors else _notice(error))
+    return replace(
+        new_form(services, call, name),
+        idempotency_key=next_key(form, error),
+        errors=errors,
+        problem=None if errors else _notice(error),
+    )
 
 
 def once_of_form(call: Call, form: Form, shown: Callable[[Any], Mapping[str, Any]]) -> Once:

@@ -58,7 +58,7 @@ async def _provision(services: PanelServices, call: Call, form: Form) -> IssuedE
 
 
 async def _show_again(services: PanelServices, call: Call, form: Form, error: ProblemError) -> web.Response:
-    view = _view(call, refused_form(services, call, FORM, error, _CONTROLS), form)
+    view = _view(call, refused_form(services, call, FORM, error, form=form, controls=_CONTROLS), form)
     frame = await operator_frame(services, call)
     return page(services, frame, view, status=error.status, headers=error.headers)
 

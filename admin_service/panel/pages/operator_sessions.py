@@ -59,7 +59,7 @@ async def _end(services: PanelServices, call: Call, operator_id: str, *, own_pag
         require_form_token(services, call, form, FORM)
         await _end_chosen(services, call, operator_id, chosen)
     except (FormTooOldError, SessionNotFoundError) as error:
-        state = refused_form(services, call, FORM, error)
+        state = refused_form(services, call, FORM, error, form=form)
         return await _form_page(
             services, call, operator_id, state, chosen, own_page=own_page, status=error.status
         )

@@ -62,7 +62,7 @@ class Step:
         self, services: PanelServices, call: Call, operator_id: str, form: Form, error: ProblemError
     ) -> web.Response:
         operator = await services.operators.by_id(operator_id)
-        state = refused_form(services, call, self.name, error, self.controls)
+        state = refused_form(services, call, self.name, error, form=form, controls=self.controls)
         view = await self.view(services, call, operator, state, form)
         frame = await operator_frame(services, call)
         return page(services, frame, view, status=error.status, headers=error.headers)

@@ -57,7 +57,7 @@ async def save_preferences(services: PanelServices, call: Call) -> web.Response:
         change = wanted.model_copy(update={"shortcuts": typed.shortcuts}).change
         liked = await services.profiles.prefer(call, change)
     except (FormTooOldError, UnprocessableError) as error:
-        state = refused_form(services, call, FORM, error, _CONTROLS)
+        state = refused_form(services, call, FORM, error, form=form, controls=_CONTROLS)
         return await _page(services, call, state, typed, status=error.status)
     response = see_other(page_url(OWN_PATH, {DONE: "preferences"}))
     # This browser may have been told another theme before; the last word counts.

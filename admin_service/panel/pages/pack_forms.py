@@ -19,6 +19,7 @@ from admin_service.panel.pages.billing_forms import (
 )
 from admin_service.panel.pages.operator_forms import new_form, read_own_form, require_form_token
 from admin_service.panel.pages.packs import done_url, shown_pack
+from admin_service.panel.pages.unknown_outcomes import is_unknown
 from admin_service.panel.views.billing_packs import Difference, PackFormView, PackRow, TypedPack
 from admin_service.tenant_billing import Pack, PackWish
 from service_kit import money
@@ -90,6 +91,8 @@ async def _show_again(
         form=billing_refused(services, call, _FORM, error, form=form, controls=_CONTROLS),
         pack=pack,
         conflict=_versions(pack, form) if pack and error.code == "VERSION_CONFLICT" else (),
+        # What may have been saved is sent again as of the same version, so that it is not saved twice.
+        version=version_of(form) if pack and is_unknown(error) else None,
     )
     frame = await operator_frame(services, call)
     return page(services, frame, view, status=error.status, headers=error.headers)

@@ -21,6 +21,7 @@ from admin_service.panel.pages.operator_forms import new_form, read_own_form, re
 from admin_service.panel.pages.pack_forms import named_pack
 from admin_service.panel.pages.packs import done_url
 from admin_service.panel.pages.undoing import stamped
+from admin_service.panel.pages.unknown_outcomes import is_unknown
 from admin_service.panel.views.billing_packs import PackRow, PackStepView
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import Notice
@@ -55,13 +56,23 @@ class PackStep:
             require_form_token(services, call, form, self._form)
             await self.do(services, call, form)
         except SHOWN_WITH_THE_FORM as error:
-            state = billing_refused(services, call, self._form, error, form=form, controls=("confirm",))
-            return await self._page(services, call, state, form.fields.get("confirm", ""), error)
+            return await self._refused(services, call, form, error)
         except NotFoundError as error:
             if is_gone(error):
                 return see_other(done_url("gone"))
             raise
         return see_other(done_url(self.done, call.path("id"), stamped(services, call)))
+
+    async def _refused(
+        self, services: PanelServices, call: Call, form: Form, error: ProblemError
+    ) -> web.Response:
+        state = billing_refused(services, call, self._form, error, form=form, controls=("confirm",))
+        try:
+            return await self._page(services, call, state, form.fields.get("confirm", ""), error)
+        except NotFoundError as gone:
+            if self.is_deletion and is_unknown(error) and is_gone(gone):
+                return see_other(done_url(self.done))  # nobody knew whether it was done: it was
+            raise
 
     @property
     def _form(self) -> str:
@@ -85,6 +96,7 @@ class PackStep:
             is_deletion=self.is_deletion,
             not_offered=self.applies(pack),
             confirm=confirm,
+            step=call.request.path.rpartition("/")[2],
         )
         frame = await operator_frame(services, call)
         if error is None:

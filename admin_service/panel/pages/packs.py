@@ -16,6 +16,7 @@ from admin_service.panel.pages.list_files import ListFile, one_chunk, send_list,
 from admin_service.panel.pages.operator_forms import new_form, read_own_form, require_form_token
 from admin_service.panel.pages.trouble import TENANTS_AWAY
 from admin_service.panel.pages.undoing import undo
+from admin_service.panel.pages.unknown_outcomes import is_unknown
 from admin_service.panel.views.billing_packs import (
     BILLING_PATH,
     CURRENCIES,
@@ -49,6 +50,13 @@ _NO_TOTALS: Final = Notice(
     "The totals of all tenants are missing",
     "The packs are complete. Load the page again in a moment.",
 )
+_UNKNOWN: Final = Notice(
+    "warning",
+    "Nobody knows yet whether the pack was moved",
+    "There was no answer. Look at the list in a moment; move the pack only if it is not where you want it.",
+)
+"""The list comes back as it is and not as it was sent: to press the button again would be another move."""
+
 _MESSAGES: Final[Mapping[str, Notice]] = {
     "created": Notice("success", "The pack was created"),
     "updated": Notice("success", "The pack was changed"),
@@ -85,7 +93,7 @@ async def move_pack(services: PanelServices, call: Call) -> web.Response:
         key, ids = form.idempotency_key, moved(form)
         await services.billing.reorder_packs(behalf_of(call), ids, key=key)
     except SHOWN_WITH_THE_FORM as error:
-        return await _show(services, call, notice_of(error), error=error)
+        return await _show(services, call, _UNKNOWN if is_unknown(error) else notice_of(error), error=error)
     return see_other(page_url(BILLING_PATH, {DONE: "moved"}))
 
 

@@ -12,6 +12,8 @@ from aiohttp import web
 from admin_service.panel.context import PanelServices, identity_frame, page, see_other
 from admin_service.panel.views.api_docs import DOCS_PATH
 from admin_service.panel.views.audit import AUDIT_PATH
+from admin_service.panel.views.billing_packs import BILLING_PATH
+from admin_service.panel.views.operator_detail import OWN_PATH
 from admin_service.panel.views.operators import OPERATORS_PATH
 from admin_service.panel.views.parts import Link
 from admin_service.panel.views.problem import (
@@ -23,10 +25,14 @@ from admin_service.panel.views.problem import (
     form_expired,
     internal,
     not_found,
+    outcome_unknown,
     permission_denied,
     tenant_service_away,
 )
+from admin_service.panel.views.system import SYSTEM_PATH
+from admin_service.panel.views.users import USERS_PATH
 from service_kit.errors import ProblemError
+from service_kit.identity.model import InternalIdentity, Permission
 from service_kit.web.guard import IDENTITY
 
 ENROLLMENT_PATH: Final = "/enrollment"
@@ -34,6 +40,16 @@ _PAGES: Final = ("/manage", ENROLLMENT_PATH, DOCS_PATH)
 _HTML: Final = frozenset({"text/html", "application/xhtml+xml"})
 _TO_AUDIT: Final = Link("Audit log", AUDIT_PATH)
 _TO_OPERATORS: Final = Link("All operators", OPERATORS_PATH)
+_PLACES: Final = (
+    TO_TENANTS,
+    _TO_OPERATORS,
+    Link("Billing", BILLING_PATH),
+    Link("System", SYSTEM_PATH),
+    Link("Your own page", OWN_PATH),
+)
+_ASKING: Final = (USERS_PATH, AUDIT_PATH)
+"""Forms that ask and change nothing."""
+
 _SERVER_ERROR: Final = 500
 _WAIT: Final = "Wait a moment, then load the page again."
 
@@ -57,7 +73,7 @@ def problem_page(
         return None
     if error.code == "ENROLLMENT_REQUIRED" and request.path != ENROLLMENT_PATH:
         return see_other(ENROLLMENT_PATH)
-    view = replace(_view(request.path, error), status=error.status, code=error.code)
+    view = replace(_view(request, actor, error), status=error.status, code=error.code)
     return page(
         services,
         identity_frame(services, request, actor),
@@ -86,7 +102,8 @@ def _accepts(entry: str) -> bool:
     )
 
 
-def _view(path: str, error: ProblemError) -> ProblemView:
+def _view(request: web.Request, actor: InternalIdentity, error: ProblemError) -> ProblemView:
+    path = request.path
     permission = error.extra.get("permission")
     if isinstance(permission, str):
         return permission_denied(permission, _roles(error))
@@ -97,6 +114,8 @@ def _view(path: str, error: ProblemError) -> ProblemView:
             return form_expired(_back(path))
         case "TENANT_SERVICE_UNAVAILABLE" | "AUDIT_SOURCE_UNAVAILABLE":
             return tenant_service_away()
+        case "DATABASE_UNAVAILABLE" if _may_have_changed(request):
+            return outcome_unknown(_where_to_look(path, actor))
         case "TENANT_NOT_FOUND":
             return not_found("tenant", back=TO_TENANTS)
         case "AUDIT_EVENT_NOT_FOUND":
@@ -117,6 +136,19 @@ def _by_status(path: str, error: ProblemError) -> ProblemView:
             return internal()
     heading, text = _TEXTS.get(error.status, _TEXTS[400 if error.status < _SERVER_ERROR else 503])
     return ProblemView(error.status, heading, text, next_steps=(_back(path),))
+
+
+def _may_have_changed(request: web.Request) -> bool:
+    """Whether it asked for a change, which is kept although the answer of the COMMIT is lost."""
+    return request.method == "POST" and not request.path.startswith(_ASKING)
+
+
+def _where_to_look(path: str, actor: InternalIdentity) -> tuple[Link, ...]:
+    """The page that shows the change if it was done, and the log for whoever may read it."""
+    if path == ENROLLMENT_PATH:
+        return (_back(path),)
+    place = next((link for link in _PLACES if path.startswith(link.href)), TO_DASHBOARD)
+    return (place, _TO_AUDIT) if actor.may(Permission.VIEW_AUDIT_LOGS_GLOBAL) else (place,)
 
 
 def _roles(error: ProblemError) -> tuple[str, ...]:

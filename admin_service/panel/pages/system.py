@@ -128,7 +128,7 @@ class SystemStep:
             body = read_model(ReasonBody, {"reason": given_reason(form)})
             await self.do(services, call, Wish(call, body.reason, form.idempotency_key))
         except _REFUSALS as error:
-            state = refused_form(services, call, self._form, error, ("reason",))
+            state = refused_form(services, call, self._form, error, form=form, controls=("reason",))
             return await self._page(services, call, state, typed=form.fields.get("reason", ""), error=error)
         return see_other(page_url(SYSTEM_PATH, {DONE: self.name}))
 

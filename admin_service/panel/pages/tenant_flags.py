@@ -10,6 +10,7 @@ from admin_service.panel.pages.tenant_asking import Done, head_of, permissions_o
 from admin_service.panel.pages.tenant_detail import notice_of
 from admin_service.panel.pages.tenant_life import not_offered
 from admin_service.panel.pages.tenant_steps import Seen, Sent, TenantStep, back_to
+from admin_service.panel.pages.unknown_outcomes import is_unknown
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import Link, path_segment
 from admin_service.panel.views.tenant_place import FlagLine, TenantFlagsView
@@ -52,7 +53,11 @@ def _flag(tenant: TenantDetail, key: str) -> FeatureFlag:
 
 async def _view(seen: Seen, state: FormState) -> TenantStepView:
     head, flag = head_of(seen.tenant), _flag(seen.tenant, seen.call.path("key"))
-    turn = "off" if flag.enabled else "on"
+    turn, version = "off" if flag.enabled else "on", str(flag.version)
+    if is_unknown(seen.error):
+        # It may be switched already: the form must ask for the same once more, and not for the way back.
+        turn = "on" if seen.form.text("enabled") == "on" else "off"
+        version = seen.typed("version", version)
     return TenantStepView(
         head=head,
         heading=f"Switch {flag.key} {turn}",
@@ -61,7 +66,7 @@ async def _view(seen: Seen, state: FormState) -> TenantStepView:
         form=state,
         button=f"Switch {turn}",
         controls=(
-            Control(name="version", label="", kind="hidden", value=str(flag.version)),
+            Control(name="version", label="", kind="hidden", value=version),
             Control(name="enabled", label="", kind="hidden", value=turn),
             Control(
                 name="note",

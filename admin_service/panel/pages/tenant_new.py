@@ -6,6 +6,7 @@ page and not shown again when the form is sent again.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from admin_service.panel.forms import CSRF_FIELD, Form, new_idempotency_key, rea
 from admin_service.panel.pages.tenant_detail import SENT_TWICE
 from admin_service.panel.pages.tenant_steps import NOTICE_PARAMETER
 from admin_service.panel.pages.tenants import PLANS
+from admin_service.panel.pages.unknown_outcomes import UNKNOWN_NOTICES, next_key
 from admin_service.panel.views.parts import FieldError, Notice, page_url, path_segment
 from admin_service.panel.views.tenants import TENANTS_PATH, TenantCreatedView, TenantForm, TenantNewView
 from admin_service.tenant_answers import CreatedTenant
@@ -36,7 +38,6 @@ FORM: Final = "tenant-new"
 _CONTROLS: Final = frozenset({"name", "slug", "primaryAdminEmail", "plan", "currency"})
 _LONGEST_NAME: Final = 120
 _LONGEST_SLUG: Final = 63
-_OUTCOME_UNKNOWN: Final = frozenset({"TENANT_SERVICE_UNAVAILABLE", "IDEMPOTENCY_IN_PROGRESS"})
 _SHOWN_WITH_THE_FORM: Final = (
     BadRequestError,
     ConflictError,
@@ -45,21 +46,18 @@ _SHOWN_WITH_THE_FORM: Final = (
     UnprocessableError,
 )
 
-_NO_ANSWER: Final = Notice(
-    "warning",
-    "Nobody knows yet whether the tenant was created",
-    "The tenant service did not answer. Send the form again as it is: it counts only once.",
-)
+_UNKNOWN: Final = "Nobody knows yet whether the tenant was created"
 _FORM_TOO_OLD: Final = Notice(
     "warning",
     "This form is no longer valid",
     "Nothing was created. It was open for too long; look over the values and send it again.",
 )
 _NOTICES: Final[Mapping[str, Notice]] = {
-    "TENANT_SERVICE_UNAVAILABLE": _NO_ANSWER,
-    "IDEMPOTENCY_IN_PROGRESS": Notice(
-        "info", "The same form is being worked on right now", "Wait a moment and send it again."
-    ),
+    **UNKNOWN_NOTICES,
+    **{
+        code: replace(UNKNOWN_NOTICES[code], title=_UNKNOWN)
+        for code in ("TENANT_SERVICE_UNAVAILABLE", "DATABASE_UNAVAILABLE")
+    },
     "IDEMPOTENCY_KEY_REUSED": Notice(
         "warning",
         "This form was sent before, with other values",
@@ -107,7 +105,7 @@ async def _show_again(services: PanelServices, call: Call, form: Form, error: Pr
         services,
         call,
         _typed(form),
-        key=_next_key(form, error),
+        key=next_key(form, error),
         errors=errors,
         problem=None if errors else _notice(error),
         slug_suggestions=_suggestions(error),
@@ -136,16 +134,6 @@ def _form_view(
         problem=problem,
         slug_suggestions=slug_suggestions,
     )
-
-
-def _next_key(form: Form, error: ProblemError) -> str:
-    """The same key while the tenant may exist, so that a repeat finds it; a new one after a clear no."""
-    if error.code not in _OUTCOME_UNKNOWN and not isinstance(error, ForbiddenError):
-        return new_idempotency_key()
-    try:
-        return form.idempotency_key
-    except BadRequestError:
-        return new_idempotency_key()
 
 
 def _typed(form: Form) -> TenantForm:

@@ -20,6 +20,7 @@ from admin_service.panel.pages.operator_forms import (
 )
 from admin_service.panel.pages.tenant_asking import api_path, tenant_of
 from admin_service.panel.pages.undoing import stamped
+from admin_service.panel.pages.unknown_outcomes import UNKNOWN_NOTICES, is_unknown, next_key
 from admin_service.panel.views.operator_forms import LEAST_REASON, FormState
 from admin_service.panel.views.parts import FieldError, Link, Notice, page_url, path_segment
 from admin_service.panel.views.tenant_place import LIST_PATH
@@ -48,21 +49,13 @@ _SHOWN_WITH_THE_FORM: Final = (
     UnavailableError,
     UnprocessableError,
 )
-_OUTCOME_UNKNOWN: Final = frozenset({"TENANT_SERVICE_UNAVAILABLE", "IDEMPOTENCY_IN_PROGRESS"})
 _FIELD_OF: Final[Mapping[str, str]] = {"CONFIRMATION_MISMATCH": "confirm", "ALREADY_MEMBER": "email"}
 _NOTICES: Final[Mapping[str, Notice]] = {
+    **UNKNOWN_NOTICES,
     "CSRF_REJECTED": Notice(
         "warning",
         "This form is no longer valid",
         "Nothing was changed. It was open for too long; look over it and send it again.",
-    ),
-    "TENANT_SERVICE_UNAVAILABLE": Notice(
-        "warning",
-        "Nobody knows yet whether this was done",
-        "The tenant service did not answer. Send the form again as it is: it counts only once.",
-    ),
-    "IDEMPOTENCY_IN_PROGRESS": Notice(
-        "info", "The same form is being worked on right now", "Wait a moment and send it again."
     ),
     "IDEMPOTENCY_KEY_REUSED": Notice(
         "warning",
@@ -199,11 +192,11 @@ class TenantStep:
         self, services: PanelServices, call: Call, form: Form, error: ProblemError
     ) -> web.Response:
         frame, tenant = await both(operator_frame(services, call), tenant_of(services, call))
-        state = new_form(services, call, self.name)
-        if error.code in _OUTCOME_UNKNOWN:
-            # The same key, so that a repeat finds what may have been done.
-            state = replace(state, idempotency_key=form.idempotency_key)
+        state = replace(new_form(services, call, self.name), idempotency_key=next_key(form, error))
         view = await self.view(Seen(services, call, tenant, form, error), state)
+        if is_unknown(error):
+            # Done already it may not fit the tenant any more, and is to be sent again all the same.
+            view = replace(view, not_offered=None)
         shown = {control.name for control in view.controls}
         errors = tuple(found for found in map(_field_error, _problems(error)) if found.field in shown)
         state = replace(state, errors=errors, problem=None if errors else _notice(error))

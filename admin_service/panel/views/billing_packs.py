@@ -207,6 +207,8 @@ class PackFormView:
     form: FormState
     pack: PackRow | None = None
     conflict: tuple[Difference, ...] = ()
+    version: int | None = None
+    """The version that is sent, where it is not the pack's as it is."""
 
     @property
     def heading(self) -> str:
@@ -236,6 +238,8 @@ class PackStepView:
     is_deletion: bool = False
     not_offered: Notice | None = None
     confirm: str = field(default="")
+    step: str = "delete"
+    """Where the form is sent; it does not follow from the pack, which may be changed already."""
 
     @property
     def title(self) -> tuple[str, ...]:

@@ -108,5 +108,19 @@ def tenant_service_away() -> ProblemView:
         heading="The tenant service is away",
         text="Tenants and their audit log cannot be read or changed right now. "
         "Operators and the dashboard still work. Try again in a moment.",
-        changed="If you sent a form, it may be sent again: it carries a key that lets it count only once.",
+        changed="If you sent a form, nobody knows yet whether it was done. It may be sent again: "
+        "it carries a key that lets it count only once.",
+    )
+
+
+def outcome_unknown(look: tuple[Link, ...]) -> ProblemView:
+    """503 to a form whose database went away: perhaps before the change, perhaps after it was kept."""
+    return ProblemView(
+        status=503,
+        code="DATABASE_UNAVAILABLE",
+        heading="Nobody knows yet whether this was done",
+        text="The database did not answer. Wait a moment, then look whether the change is there.",
+        changed="It is not known: what the form asked for, or nothing. "
+        "If you send the same form again, it counts only once.",
+        next_steps=look,
     )

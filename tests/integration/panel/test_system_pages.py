@@ -196,4 +196,4 @@ async def test_without_the_tenant_service_the_rest_is_shown(tmp_path: Path) -> N
     assert (queues["data"], queues["unavailable"]) == ([], ["tenant"])
     assert workflows["unavailable"] == ["tenant"]
     assert (sent.status, ordered[0]) == (503, 503)
-    assert "does not answer" in sent.words
+    assert "The tenant service did not answer. Send the form again as it is" in sent.words

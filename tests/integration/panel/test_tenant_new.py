@@ -153,20 +153,24 @@ async def test_a_slug_that_is_gone_comes_with_free_ones(
         (RateLimitedError("RATE_LIMITED", "Slow down"), "Slow down"),
         (
             UnavailableError("DATABASE_UNAVAILABLE", "The database does not answer"),
-            "The database does not answer",
+            "Nobody knows yet whether the tenant was created",
         ),
     ],
 )
 async def test_other_refusals_are_told_above_the_form(
     office: BackOffice, tenants: FakeTenantApi, error: UnprocessableError, words: str
 ) -> None:
-    """What is no field's fault stands above the form, with the status of the refusal."""
+    """What is no field's fault stands above the form; the key stays where the tenant may be there."""
     tenants.steer.refuses = error
-    page = await send(office, await filled(office))
+    fields = await filled(office)
+    page = await send(office, fields)
+    may_be_done = error.code in {"IDEMPOTENCY_IN_PROGRESS", "DATABASE_UNAVAILABLE"}
 
     assert page.status == error.status
     assert words in page.words
+    assert "was not created" not in page.words or not may_be_done
     assert_values_kept(page)
+    assert (page.value("idempotency_key") == fields["idempotency_key"]) == may_be_done
 
 
 async def test_markup_that_was_typed_comes_back_as_text(office: BackOffice, tenants: FakeTenantApi) -> None:
