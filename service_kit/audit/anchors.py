@@ -17,6 +17,7 @@ from service_kit.audit.alarm import Alarm, broken_entry
 from service_kit.audit.events import SYSTEM, AuditEntry
 from service_kit.audit.notes import (
     Checkpoint,
+    NoteRejectedError,
     SignedCheckpoint,
     is_signable,
     origin_of,
@@ -38,6 +39,9 @@ TIME_BETWEEN: Final = timedelta(minutes=5)
 """A head is signed after so many rows, or once it moved and its last checkpoint is that old."""
 
 PAGE: Final = 200
+_INSTANT: Final = timedelta(microseconds=1)
+"""The least by which two times of a note differ."""
+
 _log = get_logger(__name__)
 
 
@@ -153,14 +157,42 @@ class Checkpoints:
             before = await self.table.newest(session, head["chain"])
             if not await self._is_due(session, head, before, at_once=at_once):
                 return False
-            follows = before is None or await self._still_stands(session, before)
-        if before is not None and not follows:
-            # A signature over a rewritten chain would help whoever rewrote it.
-            await self._alarm.tell([Break(head["chain"], before["seq"], "", Differs.CHECKPOINT)])
-            return False
-        checkpoint = Checkpoint(self.origin, head["chain"], head["seq"], head["hash"], self._clock.now())
         async with self._database.write() as session:
-            return await self.table.keep(session, sign(checkpoint, self._keys[-1]))
+            before = await self._newest_alone(session, head["chain"])
+            if not await self._is_due(session, head, before, at_once=at_once):
+                return False  # another replica was quicker
+            if before is None or await self._still_stands(session, before):
+                at = self._moment_after(before)
+                checkpoint = Checkpoint(self.origin, head["chain"], head["seq"], head["hash"], at)
+                return await self.table.keep(session, sign(checkpoint, self._keys[-1]))
+        # A signature over a rewritten chain would help whoever rewrote it.
+        await self._alarm.tell([Break(head["chain"], before["seq"], "", Differs.CHECKPOINT)])
+        return False
+
+    async def _newest_alone(self, session: WriteSession, chain: str) -> Mapping[Any, Any] | None:
+        """The last checkpoint of a chain, which no other replica signs until the transaction ends.
+
+        One of more rows with an earlier time would look to the other service as if rows had been cut off.
+        """
+        heads = self._tables.heads
+        # As the recorder locks it, and no second one: nobody waits for anybody in a circle.
+        await session.first(select(heads).where(heads.c.chain == chain).with_for_update())
+        return await self.table.newest(session, chain)
+
+    def _moment_after(self, before: Mapping[Any, Any] | None) -> datetime:
+        """Now, and always later than the checkpoint before it: the clocks of two replicas differ.
+
+        A time that we did not sign counts for nothing: from one in a far future on, the other service would
+        ask for nothing any more.
+        """
+        now = self._clock.now()
+        if before is None:
+            return now
+        try:
+            last = proven(before["note"], self.origin, self.public_keys).checkpoint
+        except NoteRejectedError:
+            return now
+        return max(now, last.at + _INSTANT)
 
     async def _is_due(
         self,
@@ -176,7 +208,8 @@ class Checkpoints:
             return False
         if at_once or moved >= ROWS_BETWEEN:
             return True
-        late = before is None or self._clock.now() - before["at"] >= TIME_BETWEEN
+        # Also when a clock that was far ahead has signed it: a few rows would wait for that time.
+        late = before is None or abs(self._clock.now() - before["at"]) >= TIME_BETWEEN
         return late and await self._says_more(session, head["chain"], signed)
 
     async def _says_more(self, session: ReadSession, chain: str, after: int) -> bool:
