@@ -94,7 +94,7 @@ from service_kit.web.guard import GuardMetrics, guard_middleware
 from service_kit.web.idempotency import IdempotencyStore
 from service_kit.web.jwks_source import JwksSource, open_jwks_source
 from service_kit.web.measuring import measuring_middleware
-from service_kit.web.ops import Departure, ReadinessGauge, ops_app
+from service_kit.web.ops import Departure, ReadinessCheck, ReadinessGauge, ops_app
 from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
 
@@ -115,6 +115,8 @@ class Applications:
     ops: web.Application
     departure: Departure = field(default_factory=Departure)
     """To be told when the process is about to stop."""
+    opens_when: tuple[ReadinessCheck, ...] = ()
+    """What the internal listener is opened for: it knows the sidecars' keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,7 @@ async def create_app(
     checks = [departure.check, database_check(database), *([source.readiness] if source else [])]
     ops = ops_app(registry, checks, ready=ReadinessGauge(registry, _NAMESPACE, checks))
     shown.mount(ops)
-    return Applications(internal, ops, departure)
+    return Applications(internal, ops, departure, (source.readiness,) if source else ())
 
 
 def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:

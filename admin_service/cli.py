@@ -130,7 +130,7 @@ def _run(_arguments: argparse.Namespace) -> int:
         with sole_process(settings.database_url.get_secret_value()):
             apps = await create_app(settings, clock=SystemClock())
             sites = [
-                Site("internal", settings.listen, apps.internal),
+                Site("internal", settings.listen, apps.internal, opens_when=apps.opens_when),
                 Site("operations", settings.ops_listen, apps.ops, outlasts=True),
             ]
             async with serving(sites):

@@ -36,7 +36,7 @@ from auth_proxy.workers.crew import Crew
 from service_kit.clock import Clock, SystemClock
 from service_kit.identity.signing import IdentitySigner
 from service_kit.telemetry.logging import get_logger
-from service_kit.web.ops import Departure, ReadinessCheck, ReadinessGauge
+from service_kit.web.ops import Departure, Opening, ReadinessCheck, ReadinessGauge
 from service_kit.web.serving import Site, serving
 
 _log = get_logger(__name__)
@@ -55,6 +55,9 @@ class Sidecar:
     metrics: ProxyMetrics
     looks: tuple[Callable[[], None], ...] = ()
     departure: Departure = field(default_factory=Departure)
+    opening: Opening = field(default_factory=Opening)
+    opens_when: tuple[ReadinessCheck, ...] = ()
+    """What the gate is opened for: before that, everybody would be refused."""
     own_pages: web.Application | None = None
     """Of a worker: what it tells the other workers of itself."""
 
@@ -80,7 +83,9 @@ async def run(settings: ProxySettings, stop: asyncio.Event, crew: Crew | None = 
         sidecar = await stack.enter_async_context(running(settings, registry=registry, crew=crew))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reload)
         sites = _sites(settings, sidecar, crew)
+        sidecar.opening.is_awaited = True
         await stack.enter_async_context(serving(sites, drain_seconds=settings.drain_seconds))
+        sidecar.opening.is_awaited = False
         if crew is not None:
             crew.tell_started()
         _settle()
@@ -105,7 +110,13 @@ async def _be_a_lame_duck(settings: ProxySettings, sidecar: Sidecar, crew: Crew 
 
 def _sites(settings: ProxySettings, sidecar: Sidecar, crew: Crew | None) -> list[Site]:
     ops = Site("ops", settings.ops_listen, sidecar.ops, outlasts=True)
-    gate = Site("gate", settings.listen, sidecar.gate, accepts_per_turn=_ACCEPTS_PER_TURN)
+    gate = Site(
+        "gate",
+        settings.listen,
+        sidecar.gate,
+        accepts_per_turn=_ACCEPTS_PER_TURN,
+        opens_when=sidecar.opens_when,
+    )
     if crew is None or sidecar.own_pages is None:
         return [ops, gate]
     return [
@@ -149,9 +160,9 @@ async def running(
             can_enroll=settings.admin_service is not None,
         )
         routes = await follow_routes(settings, plans, gate, metrics, stack)
-        checks = [access_keys_check(keys), signing_check(signer), *operators.checks, *routes.checks]
-        departure = Departure()
-        checks.append(departure.check)
+        serves = (access_keys_check(keys), signing_check(signer), *operators.checks, *routes.checks)
+        departure, opening = Departure(), Opening()
+        checks = [*serves, opening.check, departure.check]
         ops, own_pages = _ops_pages(registry, checks, signer, crew)
         answer_proxies(ops, settings, gate, operators, log=log, clock=clock)
         if settings.dev_gate_is_open:
@@ -166,7 +177,7 @@ async def running(
             at_once=gate.answer_at_once,
             departs=lambda: departure.has_begun,
         )
-        yield Sidecar(server, ops, metrics, looks, departure, own_pages)
+        yield Sidecar(server, ops, metrics, looks, departure, opening, serves, own_pages)
 
 
 def _ops_pages(

@@ -89,6 +89,8 @@ class Applications:
     """For tenants' own hosts; it uses the database of `internal`, and must end before it."""
     departure: Departure = field(default_factory=Departure)
     """To be told when the process is about to stop."""
+    opens_when: tuple[ReadinessCheck, ...] = ()
+    """What the internal listener is opened for: it knows the sidecars' keys."""
 
 
 def endpoints() -> tuple[Endpoint, ...]:
@@ -145,7 +147,8 @@ def create_app(
     checks = [departure.check, _database_check(internal), *keys_checks]
     ops = ops_app(registry, checks, ready=ReadinessGauge(registry, _NAMESPACE, checks))
     shown.mount(ops)
-    return Applications(internal, ops, public_app(internal, registry, clock), departure)
+    opens_when = (source.readiness,) if source else ()
+    return Applications(internal, ops, public_app(internal, registry, clock), departure, opens_when)
 
 
 def _key_source(settings: TenantSettings, clock: Clock) -> tuple[PublicKeys, JwksSource]:

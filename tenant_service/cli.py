@@ -86,7 +86,7 @@ def _run(settings: TenantSettings, _arguments: argparse.Namespace) -> int:
     async def serve(stop: asyncio.Event) -> None:
         apps = create_app(settings, clock=SystemClock())
         sites = [
-            Site("internal", settings.listen, apps.internal),
+            Site("internal", settings.listen, apps.internal, opens_when=apps.opens_when),
             Site("public", settings.public_listen, apps.public, _PUBLIC_OPTIONS, head_seconds=15.0),
             Site("operations", settings.ops_listen, apps.ops, outlasts=True),
         ]

@@ -12,12 +12,13 @@ from typing import Any, Final, NamedTuple, cast
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.web_protocol import _ErrInfo
 
 from auth_proxy.refusals import Reason, Refusal
 from auth_proxy.transport.connections import Connections, Shed, peer_of
 from auth_proxy.transport.reading_watch import ReadingWatch
 from auth_proxy.transport.transfer import Transfer
+from service_kit.web.leaving import PatientConnection
 
 GateHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 UnparsedHandler = Callable[[Refusal], web.StreamResponse]
@@ -53,7 +54,7 @@ class _SlowHeadError(Exception):
     """The head of a request did not arrive in time."""
 
 
-class ClientConnection(RequestHandler):
+class ClientConnection(PatientConnection):
     """One connection of a client; its server is a GateServer."""
 
     __slots__ = (
@@ -211,7 +212,8 @@ class ClientConnection(RequestHandler):
             self._clients.wakes(self)
         in_body, heads = not self._body.is_eof(), self._request_count
         if self._close or self._force_close:
-            self._take_while_leaving(data, wanted=in_body or self._payload_parser is not None)
+            if in_body or self._payload_parser is not None:
+                self.take_while_leaving(data)
             return
         taken = self._body.total_bytes
         super().data_received(data)
@@ -247,17 +249,6 @@ class ClientConnection(RequestHandler):
         end = data.find(_END_OF_HEAD)
         begins_here = heads == 1 and self._parser_is_empty and end >= 0
         return begins_here and length == len(data) - end - len(_END_OF_HEAD)
-
-    def _take_while_leaving(self, data: bytes, *, wanted: bool) -> None:
-        """On shutdown aiohttp stops reading at once: a body that is on its way would never be whole."""
-        if not wanted:
-            return
-        close, force_close = self._close, self._force_close
-        self._close = self._force_close = False
-        try:
-            super().data_received(data)
-        finally:
-            self._close, self._force_close = self._close or close, force_close
 
     def _expect_head(self) -> None:
         """One timer per connection: a head that comes in time moves the due time, never the timer."""

@@ -59,6 +59,7 @@ class WebSocketRelay:
         self._most_per_person = most_per_person
         self._closed = closed
         self._tunnels: set[Tunnel] = set()
+        self._is_leaving = False
         self._by_person: Counter[str] = Counter()
         self._sessions: dict[ServiceUrl, aiohttp.ClientSession] = {}
 
@@ -75,6 +76,7 @@ class WebSocketRelay:
 
     def leave(self) -> None:
         """The process stops: tell every client, so that it goes to another sidecar at once."""
+        self._is_leaving = True
         for tunnel in tuple(self._tunnels):
             tunnel.end(_LEAVING)
 
@@ -170,6 +172,8 @@ class WebSocketRelay:
             client_side(request), upstream_side(upstream), most_message_bytes=self._most_message_bytes
         )
         self._tunnels.add(tunnel)
+        if self._is_leaving:  # said while the upstream was being asked
+            tunnel.end(_LEAVING)
         try:
             with self._watch.over(signed.grant, lambda reason: tunnel.end(_lapsed(reason))):
                 await tunnel.run()

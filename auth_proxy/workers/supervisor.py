@@ -88,9 +88,11 @@ class Supervisor:
                     await keeping
             finally:
                 await _cancelled(stopping, keeping)
-                # The workers alone hold the sockets now: when they close them, they are closed.
-                gate.close()
-                ops.close()
+                # The workers alone hold the sockets now: when they close them, they are closed. One with a
+                # file stays: while it is there, no successor's file can have the same inode number.
+                for opened in (gate, ops):
+                    if opened.file is None:
+                        opened.close()
                 await self._stop_all()
         if self._is_hurried:
             raise WorkersFailedError("a second signal ended the workers before they had drained")
@@ -162,9 +164,9 @@ def _opened(name: str, settings: ProxySettings, listen: Listen) -> Iterator[Open
     try:
         yield opened
     finally:
-        opened.close()
         if opened.file is not None:
             opened.file.remove()
+        opened.close()
 
 
 async def _cancelled(*tasks: "asyncio.Task[object]") -> None:

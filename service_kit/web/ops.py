@@ -40,6 +40,17 @@ class Departure:
         return Readiness("staying", ready=not self.has_begun, detail=detail)
 
 
+@dataclass(slots=True)
+class Opening:
+    """Whether the listener that others come to is still closed, while this one answers already."""
+
+    is_awaited: bool = False
+
+    async def check(self) -> Readiness:
+        detail = "nobody is let in yet" if self.is_awaited else ""
+        return Readiness("open", ready=not self.is_awaited, detail=detail)
+
+
 class ReadinessGauge:
     """Readiness as a metric, asked anew for each metrics page.
 

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from service_kit.settings import Listen
 from service_kit.telemetry.logging import get_logger
+from service_kit.web.leaving import PatientConnection, cut_off
 from service_kit.web.listening import (
     BACKLOG,
     Opened,
@@ -26,10 +27,16 @@ from service_kit.web.listening import (
     turn_newcomers_away,
     waiting_connections,
 )
+from service_kit.web.ops import ReadinessCheck
 
 __all__ = ["DRAIN_SECONDS", "PortInUseError", "Site", "end_at_once", "run_service", "serving"]
 
 DRAIN_SECONDS: Final = 30.0
+OPENING_SECONDS: Final = 2.0
+"""So long a listener waits for its process to be able to serve: whoever finds nobody goes elsewhere. Then it
+opens all the same, because an answer that says what is missing is better than none."""
+_LAST_LOOK_SECONDS: Final = 1.0
+"""Whoever tells of the end may finish that, also when the drain took all its time."""
 _HANDSHAKE_SECONDS: Final = 0.05
 """Who has begun to connect is let in: so long a packet may be on its way there and back. Whoever begins in
 that time is refused a second later."""
@@ -67,6 +74,8 @@ class Site:
     accepts_per_turn: int = 1
     """How many new connections a turn of the loop may take. uvloop takes one for each socket that it listens
     with, however many wait: beside sixty busy connections the sixtieth new one waited for 1.5 s."""
+    opens_when: Sequence[ReadinessCheck] = ()
+    """What must hold before it is opened, if it does in time: else everybody would be refused."""
     outlasts: bool = False
     """It answers until the others have ended: whoever asks how the process is, is told that it leaves."""
     head_seconds: float = 0.0
@@ -78,7 +87,8 @@ class Site:
 async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS) -> AsyncIterator[None]:
     """Listen while the block runs; then stop accepting and let running requests finish.
 
-    Raises PortInUseError before anything is served when one of the addresses is taken.
+    Leaving takes `drain_seconds`, and a second more for who asks how the process is. Raises PortInUseError
+    before anything is served when one of the addresses is taken.
     """
     listeners: list[_Listener] = []
     try:
@@ -89,6 +99,8 @@ async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS
             _log.info("listening", listener=site.name, address=str(site.listen))
         yield
     finally:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + drain_seconds
         for outlasting in (False, True):
             leaving = [listener for listener in listeners if listener.site.outlasts is outlasting]
             turned_away = [listener.turn_newcomers_away() for listener in leaving]
@@ -100,7 +112,7 @@ async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS
                 await _settled(leaving, drain_seconds)
             # In the opposite order: a later listener may stand on what an earlier one opened.
             for listener in reversed(leaving):
-                await listener.finish()
+                await listener.finish(max(until, loop.time() + _LAST_LOOK_SECONDS) if outlasting else until)
 
 
 class _Listener:
@@ -124,6 +136,7 @@ class _Listener:
 
     async def start(self) -> None:
         await self._runner.setup()
+        await _until_it_can_serve(self.site)
         opened = await self._open()
         self._sockets, self._file = opened.sets[0], opened.file
         loop = asyncio.get_running_loop()
@@ -135,13 +148,18 @@ class _Listener:
 
     async def _open(self) -> Opened:
         if self.site.inherited:
-            return Opened((self.site.inherited,), _file_of(self.site.listen))
+            return Opened((self.site.inherited,), _shared_file(self.site))
         # A name may have to be looked up, which waits.
         return await asyncio.to_thread(open_listeners, self.site.name, self.site.listen)
 
     def _protocol(self) -> asyncio.Protocol:
         assert self._runner.server is not None  # noqa: S101 - it is there from setup to cleanup
-        connection = self._runner.server()
+        server = self._runner.server
+        connection: web.RequestHandler
+        if isinstance(self.site.app, web.Application):
+            connection = PatientConnection(server, loop=asyncio.get_running_loop(), **server._kwargs)  # noqa: SLF001 - aiohttp's own Server does the same
+        else:
+            connection = server()
         if self.site.head_seconds:
             asyncio.get_running_loop().call_later(self.site.head_seconds, _shed_slow_head, connection)
         return connection
@@ -159,7 +177,7 @@ class _Listener:
         if self._file is not None:
             self._file.remove()
         turned_away = [turn_newcomers_away(listening) for listening in self._sockets]
-        return any(turned_away)
+        return self._file is not None or any(turned_away)
 
     async def stop_accepting(self) -> None:
         """Close the door behind the last one who stands in it.
@@ -177,14 +195,42 @@ class _Listener:
                 await loop.connect_accepted_socket(self._protocol, connection)
         self._sockets, self._servers = (), []
 
-    async def finish(self) -> None:
-        """Let running requests end, within the drain time, and everybody else go."""
-        await self._runner.cleanup()
+    async def finish(self, until: float) -> None:
+        """Let running requests end until then, in the time of the loop, and everybody else go."""
+        loop = asyncio.get_running_loop()
+        # Never at once: those who have ended by then are written out, and the idle ones are told.
+        cutting = loop.call_at(max(until, loop.time() + _SETTLE_LOOKS), self._cut_off)
+        try:
+            await self._runner.cleanup()
+        finally:
+            cutting.cancel()
+
+    def _cut_off(self) -> None:
+        if self._runner.server is not None:
+            cut_off(self._runner.server.connections)
 
 
-def _file_of(listen: Listen) -> SocketFile | None:
+async def _until_it_can_serve(site: Site) -> None:
+    """Wait for what the site is opened for, and say so where that takes too long."""
+    waiting: list[str] = []
+    try:
+        async with asyncio.timeout(OPENING_SECONDS):
+            while True:
+                told = [await look() for look in site.opens_when]
+                waiting = [each.name for each in told if not each.ready]
+                if not waiting:
+                    return
+                await asyncio.sleep(_SETTLE_LOOKS)
+    except TimeoutError:
+        _log.warning("opened_unready", listener=site.name, waiting=waiting)
+
+
+def _shared_file(site: Site) -> SocketFile | None:
+    """The file of an inherited socket, which goes with the first who leaves: all do at the same time."""
+    if not site.listen.path or site.outlasts:  # there the others still tell how they are
+        return None
     with contextlib.suppress(OSError):  # somebody took it away: nobody connects to it
-        return SocketFile.at(listen.path) if listen.path else None
+        return SocketFile.at(site.listen.path)
     return None
 
 

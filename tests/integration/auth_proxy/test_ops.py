@@ -34,7 +34,7 @@ async def test_a_sidecar_that_can_decide_is_ready(sidecar: SidecarUnderTest) -> 
     """Keys of the team, a key of ours, and a confirmed roster."""
     assert await readiness(sidecar) == (
         200,
-        {"access_keys": True, "signing_key": True, "roster": True, "staying": True},
+        {"access_keys": True, "signing_key": True, "roster": True, "open": True, "staying": True},
     )
     assert (await ask(sidecar, "/livez"))[:2] == (200, b"ok\n")
 

@@ -1,8 +1,10 @@
 """The supervisor, with small programs in the place of workers."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -47,6 +49,25 @@ def leave(*_):
         note("heard" + line.recv(10).decode())
     except BlockingIOError:
         note("heard")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+line.send(b"+")
+note("serves")
+while True:
+    time.sleep(60)
+"""
+)
+TAKES_THE_FILE = (
+    PLACE
+    + """
+def leave(*_):
+    for gate in place["gate"]:
+        try:
+            os.unlink(socket.socket(fileno=gate).getsockname())
+        except FileNotFoundError:
+            pass
+    note("left")
+    time.sleep(0.5)
     sys.exit(0)
 signal.signal(signal.SIGTERM, leave)
 line.send(b"+")
@@ -279,6 +300,34 @@ async def test_a_unix_socket_goes_with_its_workers(shop: Shop) -> None:
 
     assert was_there
     assert not path.exists()
+
+
+def bound_names() -> list[object]:
+    """The addresses of the sockets that this process listens with."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as copy:
+            if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                found.append(copy.getsockname())
+    return found
+
+
+async def test_the_file_of_a_successor_stays(shop: Shop) -> None:
+    """The socket holds its inode until the file was looked at: no successor's can have the same number."""
+    path = shop.notes.parent / "gate.sock"
+    listen = type(shop.settings.listen)(path=str(path))
+    shop.settings = shop.settings.model_copy(update={"listen": listen})
+    running = asyncio.create_task(shop.supervisor(TAKES_THE_FILE).run(shop.stop))
+    await shop.until("serves", 2)
+    shop.stop.set()
+    await shop.until("left", 2)
+    with socket.socket(socket.AF_UNIX) as successor:
+        successor.bind(str(path))
+        is_held = any(name == str(path) for name in bound_names())
+        await running
+
+        assert is_held
+        assert path.is_socket()
 
 
 def test_only_quick_deaths_count() -> None:

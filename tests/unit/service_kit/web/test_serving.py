@@ -15,12 +15,15 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 
 from service_kit.settings import Listen
 from service_kit.web import serving as module
+from service_kit.web.ops import Readiness
 from service_kit.web.serving import PortInUseError, Site, run_service, serving
 from tests.fixtures.ports import free_port, takes_newcomers
+from tests.fixtures.stopwatch import Stopwatch
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody is turned away")
 
@@ -115,15 +118,113 @@ async def test_a_running_request_is_finished() -> None:
         assert await running == "finished"
 
 
-async def test_a_request_that_never_ends_does_not_hold_the_stop() -> None:
-    """After the drain time what still runs is cut off."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    async with stopping(drain_seconds=0.1, work_seconds=60) as running:
+@pytest.mark.parametrize("drain_seconds", [0, 1])
+async def test_a_request_that_never_ends_does_not_hold_the_stop(drain_seconds: float) -> None:
+    """After the drain time what still runs is cut off; aiohttp would wait twice as long, and 0 for ever."""
+    started = Stopwatch()
+    async with asyncio.timeout(30), stopping(drain_seconds, work_seconds=60) as running:
+        took = started.awake
         with pytest.raises(aiohttp.ClientError):
             await running
 
-    assert loop.time() - started < 30
+    assert took < drain_seconds + 0.8
+    assert started.seconds >= drain_seconds
+
+
+async def test_two_listeners_share_the_drain_time() -> None:
+    """A request on each that never ends: they are waited for at the same time."""
+    ports, arrived = [free_port(), free_port()], [asyncio.Event(), asyncio.Event()]
+
+    def endless(number: int) -> web.Application:
+        async def answer(_request: web.Request) -> web.Response:
+            arrived[number].set()
+            await asyncio.sleep(60)
+            return web.Response()
+
+        app = web.Application()
+        app.router.add_get("/", answer)
+        return app
+
+    sites = [site(port, app=endless(number)) for number, port in enumerate(ports)]
+    async with serving(sites, drain_seconds=1):
+        running = [asyncio.create_task(ask(port)) for port in ports]
+        for each in arrived:
+            await each.wait()
+        started = Stopwatch()
+    took = started.awake
+
+    assert took < 1.8
+    assert all(
+        isinstance(end, aiohttp.ClientError) for end in await asyncio.gather(*running, return_exceptions=True)
+    )
+
+
+async def test_a_body_on_its_way_is_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In-flight requests finish, and the rest of a body is part of one; what stands behind it is not."""
+    monkeypatch.setattr(module, "_LAST_ANSWERS_SECONDS", 0.04)
+    port, bodies = free_port(), []
+
+    async def take(request: web.Request) -> web.Response:
+        bodies.append(await request.read())
+        return web.Response(text="taken")
+
+    app = web.Application()
+    app.router.add_post("/", take)
+    leave = asyncio.Event()
+
+    async def serve() -> None:
+        async with serving([site(port, app=app)]):
+            await leave.wait()
+
+    server = asyncio.create_task(serve())
+    await until_it_listens(port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf")
+    await asyncio.sleep(0.1)
+    leave.set()
+    await asyncio.sleep(0.4)  # by now nobody but this request is waited for
+    writer.write(b"rest" + A_REQUEST)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+        await server
+    writer.close()
+
+    assert bodies == [b"halfrest"]
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_a_listener_opens_when_its_process_can_serve(
+    *, comes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is let in to be refused; but whoever waits in vain for it is told what is missing."""
+    monkeypatch.setattr(module, "OPENING_SECONDS", 20 if comes else 0.2)
+    port, ops, can_serve = free_port(), free_port(), False
+
+    async def look() -> Readiness:
+        return Readiness("keys", ready=can_serve)
+
+    async def serve() -> None:
+        sites = [site(ops, "ops"), replace(site(port), opens_when=[look])]
+        async with serving(sites):
+            await asyncio.sleep(60)
+
+    with structlog.testing.capture_logs() as log:
+        server = asyncio.create_task(serve())
+        await until_it_listens(ops)
+        if comes:
+            await asyncio.sleep(0.1)
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await ask(port)
+            can_serve = True
+        await until_it_listens(port)
+        assert await ask(port) == "fine"
+        server.cancel()
+        await asyncio.gather(server, return_exceptions=True)
+
+    told = [line for line in log if line["event"] == "opened_unready"]
+    assert [(line["listener"], line["waiting"]) for line in told] == [] if comes else [("public", ["keys"])]
 
 
 async def test_no_request_is_taken_during_the_stop() -> None:
@@ -144,7 +245,7 @@ async def test_no_request_is_taken_during_the_stop() -> None:
             await leave.wait()
 
     server = asyncio.create_task(serve())
-    await asyncio.sleep(0.05)
+    await until_it_listens(port)
     running = asyncio.create_task(ask(port, "/slow"))
     await arrived.wait()
     leave.set()
@@ -362,6 +463,19 @@ async def test_the_file_of_an_inherited_socket_goes_with_the_last(tmp_path: Path
             assert await ask_socket(path) == "fine"
 
         assert path.exists() is stays
+
+
+async def test_the_file_of_a_listener_that_tells_how_they_are_stays(tmp_path: Path) -> None:
+    """One worker that has ended must not take it from another that still drains."""
+    path = tmp_path / "ops.sock"
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+        theirs.listen()
+        ops = Site("ops", Listen(path=str(path)), application(), inherited=(theirs.dup(),), outlasts=True)
+        async with serving([ops]):
+            assert await ask_socket(path) == "fine"
+
+        assert path.exists()
 
 
 async def test_the_file_of_an_inherited_socket_may_be_missing(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""A connection of a client while its process leaves: what is on its way is taken in, and ended in time.
+
+It touches names that aiohttp does not document; pyproject.toml pins the range.
+"""
+
+from collections.abc import Iterable
+
+from aiohttp.web_protocol import RequestHandler
+
+
+class PatientConnection(RequestHandler):
+    """On shutdown aiohttp reads nothing more: the body of a running request would never be whole."""
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        request = self._current_request
+        if not (self._close or self._force_close):
+            super().data_received(data)
+        elif request is not None and not request.content.is_eof():
+            self.take_while_leaving(data)
+
+    def take_while_leaving(self, data: bytes) -> None:
+        """Read on although the connection ends with its running request."""
+        close, force_close = self._close, self._force_close
+        self._close = self._force_close = False
+        try:
+            RequestHandler.data_received(self, data)
+        finally:
+            self._close, self._force_close = self._close or close, force_close
+
+
+def cut_off(connections: Iterable[object]) -> None:
+    """End whatever still runs. aiohttp would wait a second time for as long, and for 0 seconds for ever."""
+    for connection in connections:
+        if isinstance(connection, RequestHandler):
+            task = connection._task_handler  # noqa: SLF001 - see above
+            connection.force_close()
+            if task is not None:
+                task.cancel()
