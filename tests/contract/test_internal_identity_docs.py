@@ -50,7 +50,7 @@ def verify() -> Verify:
 
 async def keys_of(sidecar: SidecarUnderTest) -> dict[str, jwt.PyJWK]:
     url = f"http://127.0.0.1:{sidecar.ops_port}/.well-known/jwks.json"
-    document = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read())
+    document = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=20).read())
     return {str(key.key_id): key for key in jwt.PyJWKSet.from_json(document).keys}
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -12,8 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from deploy.demo.processes import DemoError, refuse_taken_ports
-from deploy.demo.run import Ports, programs_of, refuse_half_made_data
+from deploy.demo.processes import DemoError
+from deploy.demo.run import refuse_half_made_data
+from tests.fixtures.stack import are_free, free_ports
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -62,14 +62,6 @@ async def demo(offset: int, data: Path) -> AsyncIterator[Demo]:
             await process.communicate()
 
 
-def ports_are_free(offset: int, data: Path) -> bool:
-    try:
-        refuse_taken_ports(programs_of(Ports(offset), data))
-    except DemoError:
-        return False
-    return True
-
-
 async def tenants_page(host: str, port: int) -> str:
     """The sign-in of a tenant at its own host, which browsers look for on this machine."""
     url, headers = f"http://127.0.0.1:{port}/login", {"Host": host}
@@ -80,10 +72,11 @@ async def tenants_page(host: str, port: int) -> str:
 async def test_it_starts_says_where_refuses_a_second_one_and_ends_everything(tmp_path: Path) -> None:
     """R-008: clear lines, one demo per set of ports, and Ctrl-C leaves no process behind."""
     data = tmp_path / "demo"
-    offset = next(o for o in random.sample(range(1_050, 22_000, 100), 20) if ports_are_free(o, data))
+    ports = free_ports(data)
+    offset = ports.offset
     async with demo(offset, data) as first:
         await first.until("Ctrl-C ends it all")
-        tenants = await tenants_page(f"acme.localhost:{8003 + offset}", 8003 + offset)
+        tenants = await tenants_page(f"acme.localhost:{ports.at(8003)}", ports.at(8003))
         async with demo(offset, tmp_path / "other") as second:
             refused = await second.end()
         async with demo(offset, data) as third:
@@ -93,13 +86,13 @@ async def test_it_starts_says_where_refuses_a_second_one_and_ends_everything(tmp
         await again.until("Ctrl-C ends it all")
         await again.interrupt()
 
-    assert f"http://localhost:{8000 + offset}" in first.said
+    assert ports.origin in first.said
     assert "Acme Logistics" in tenants
     assert "Making sample data" in first.said
-    assert (refused, f"port {8080 + offset} (auth_proxy)" in second.said) == (1, True)
+    assert (refused, f"port {ports.at(8080)} (auth_proxy)" in second.said) == (1, True)
     assert (refused_too, "another demo runs" in third.said) == (1, True)
     assert (ended, "All processes have ended." in first.said) == (0, True)
-    assert ports_are_free(offset, data)
+    assert are_free(ports, data)
     assert "Making sample data" not in again.said
 
 

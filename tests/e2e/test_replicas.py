@@ -72,7 +72,7 @@ class House:
 
     async def holder(self) -> Replica:
         """The replica whose run of `deliver_mail` holds a letter at this moment."""
-        await asyncio.wait_for(self.postman.holds.wait(), 15)
+        await asyncio.wait_for(self.postman.holds.wait(), 30)
         owner = str((await self.job())["lease_owner"])
         return next(each for each in self.replicas if each.pid == pid_of(owner))
 
@@ -89,6 +89,18 @@ class House:
         async with asyncio.timeout(seconds):
             while (await self.sql(statement))[0]["n"] != count:
                 await asyncio.sleep(0.1)
+
+    async def until_all_have_acknowledged(self) -> None:
+        """Wait until each process that runs now has acknowledged a change; load must go on meanwhile."""
+        async with asyncio.timeout(30):
+            while not {each.pid for each in self.replicas} <= set(self.clients.answered):
+                await asyncio.sleep(0.05)
+
+    async def until_a_loss_and_a_replay(self) -> None:
+        """Wait until some request got no answer, and some answer was a repeated one."""
+        async with asyncio.timeout(30):
+            while not (self.clients.lost and self.clients.replayed):
+                await asyncio.sleep(0.05)
 
     async def command(self, *words: str) -> dict[str, Any]:
         """What a command of the tenant service says as JSON; it must find nothing wrong."""
@@ -161,6 +173,7 @@ async def house(postgres_url: str, tmp_path: Path) -> AsyncIterator[House]:
 async def one_dies_and_comes_back(house: House) -> tuple[int, int]:
     """Kill the replica that delivers, let the other one take over, start it again; the pids of both."""
     victim = await house.holder()
+    await house.until_all_have_acknowledged()
     survivor = next(each for each in house.replicas if each is not victim)
     dead = victim.pid
     await victim.end(signal.SIGKILL)
@@ -172,7 +185,7 @@ async def one_dies_and_comes_back(house: House) -> tuple[int, int]:
     await house.until(
         "SELECT count(*) AS n FROM job_runs WHERE status = 'abandoned' AND job_name = 'deliver_mail'",
         1,
-        seconds=10,
+        seconds=30,
     )
     await victim.start()
     return dead, survivor.pid
@@ -248,9 +261,11 @@ async def test_a_killed_replica_loses_and_repeats_nothing(house: House) -> None:
     """
     async with house.clients.at_work():
         dead, survivor = await one_dies_and_comes_back(house)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.5)  # both have to do for a while
+        await house.until_all_have_acknowledged()
+        await house.until_a_loss_and_a_replay()
     letters = len(house.clients.done["create"]) + len(house.clients.done["invite"])
-    await house.until("SELECT count(*) AS n FROM outbox WHERE state = 'done'", letters, seconds=20)
+    await house.until("SELECT count(*) AS n FROM outbox WHERE state = 'done'", letters, seconds=30)
 
     await require_tenants_and_invitations(house)
     await require_audit_pairs(house)

@@ -145,7 +145,7 @@ async def test_chunks_have_one_reading(gate: Witnessed, name: str, pause: float)
     """A body arrives as the one reading of its chunks, framed anew by us, or no whole request arrives."""
     body, meant = CHUNKS[name]
     head = gate.head("/frontend", "Transfer-Encoding: chunked", method="POST")
-    answer = await gate.exchange(head, body, gate.head("/frontend?hidden"), pause=pause, seconds=3)
+    answer = await gate.exchange(head, body, gate.head("/frontend?hidden"), pause=pause)
     codes = await gate.judge(answer, streamed=True)
 
     assert codes == ([200] if meant is not None else [400])
@@ -238,7 +238,7 @@ async def test_parallel_users_over_the_shared_pool_never_see_each_other(gate: Wi
             gate.head(f"/frontend?{name}", who=USERS[user], close=turn == 9)
             for turn, name in enumerate(names)
         ]
-        answer = await gate.exchange(b"".join(pieces), seconds=10)
+        answer = await gate.exchange(b"".join(pieces))
         assert statuses(answer) == [502 if name.startswith("fail") else 200 for name in names]
         bodies = [part.rpartition(b"\r\n\r\n")[2] for part in answer.split(b"HTTP/1.1 ")[1:]]
         told = [body.decode() for body in bodies if body.startswith(b"/frontend")]

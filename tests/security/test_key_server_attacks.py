@@ -389,7 +389,7 @@ async def test_a_rotation_during_a_fetch_loses_nobody(
         await going.wait()
         await before(writer)
 
-    async with start(answer=late, fetch_seconds=5) as drill:
+    async with start(answer=late, fetch_seconds=60) as drill:
         async with asyncio.timeout(20):
             while drill.fetches == 0:
                 await asyncio.sleep(0.005)

@@ -115,7 +115,7 @@ async def test_tiny_chunks_cost_little(gate: Witnessed) -> None:
     """CVE-2025-69229: 100 000 chunks of one byte are one body, in reasonable time."""
     head = gate.head("/frontend", "Transfer-Encoding: chunked", method="POST")
     started = Stopwatch()
-    await gate.judge(await gate.exchange(head + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n", seconds=10))
+    await gate.judge(await gate.exchange(head + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n"))
 
     assert _arrived_once(gate).body == b"x" * 100_000
     assert started.awake < 5

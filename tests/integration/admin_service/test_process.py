@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,13 +31,19 @@ async def running(folder: Path, environ: dict[str, str]) -> AsyncIterator[asynci
     )
     try:
         async with asyncio.timeout(20):
-            while not (folder / "ops.sock").exists() and process.returncode is None:
+            while not _is_listening(folder / "ops.sock") and process.returncode is None:
                 await asyncio.sleep(0.05)
         yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+def _is_listening(path: Path) -> bool:
+    """A socket's file is there a moment before anybody listens."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 @pytest.fixture
@@ -60,8 +67,8 @@ def environ(tmp_path: Path, vouch: Vouch) -> dict[str, str]:
     }
 
 
-def client(socket: Path) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession("http://service", connector=UnixConnector(str(socket)))
+def client(path: Path) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession("http://service", connector=UnixConnector(str(path)))
 
 
 async def test_start_serve_and_stop(tmp_path: Path, environ: dict[str, str], vouch: Vouch) -> None:

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import ClientResponse
 
 from admin_service.operators.models import NewOperator
 from admin_service.roster.repository import RosterRepository
+from admin_service.roster.service import RosterHub
 from service_kit.errors import UnavailableError
 from service_kit.identity.model import Role
 from tests.fixtures.stopwatch import Stopwatch
@@ -21,6 +23,14 @@ PATIENCE = 20
 """Seconds until a line is given up. What must be fast is measured without the stalls of the machine."""
 
 
+@pytest.fixture
+def no_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub of a service that starts after this looks when something is announced, and not by itself."""
+    defaults = RosterHub.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "beat_seconds", 3600.0)
+
+
 class FeedReader:
     """A sidecar that reads lines."""
 
@@ -30,13 +40,17 @@ class FeedReader:
     async def line(self, kind: str, *, within: float = PATIENCE) -> Line:
         """The next line of that kind; lines of other kinds are skipped."""
         async with asyncio.timeout(within):
-            while True:
-                raw = await self.response.content.readline()
-                if not raw:
-                    raise EOFError("the feed ended")
-                document: Line = json.loads(raw)
-                if document["type"] == kind:
-                    return document
+            while (document := await self.next())["type"] != kind:
+                pass
+            return document
+
+    async def next(self) -> Line:
+        """The next line."""
+        raw = await self.response.content.readline()
+        if not raw:
+            raise EOFError("the feed ended")
+        document: Line = json.loads(raw)
+        return document
 
 
 @asynccontextmanager
@@ -80,17 +94,16 @@ async def test_the_snapshot_holds_every_enrolled_operator(process: AdminProcess)
         }
 
 
+@pytest.mark.usefixtures("no_beat")
 async def test_a_change_reaches_a_reader_at_once(process: AdminProcess) -> None:
-    """A deactivation is on the wire within 100 ms of its commit (R-064, issue 1 number 5)."""
+    """The commit of a deactivation puts it on the wire, and no beat (R-064, issue 1 number 5)."""
     await process.add()
     await process.add(Role.SUPPORT)
     async with feed(process) as (reader, snapshot):
         await process.services.standing.deactivate(asker(), "adm_support")
-        committed = Stopwatch()
 
         change = await reader.line("change")
 
-        assert committed.awake < 0.1
         assert change == {
             "type": "change",
             "version": snapshot["version"] + 1,
@@ -100,8 +113,9 @@ async def test_a_change_reaches_a_reader_at_once(process: AdminProcess) -> None:
         }
 
 
+@pytest.mark.usefixtures("no_beat")
 async def test_a_role_and_a_binding_reach_a_reader_at_once(process: AdminProcess) -> None:
-    """G-01, G-09: a new role, an unbound row and one that came back are on the wire within 100 ms.
+    """G-01, G-09: the commit puts a new role, an unbound row and one that came back on the wire, and no beat.
 
     Who is unbound, or reactivated without having enrolled, is nobody to a sidecar.
     """
@@ -124,16 +138,16 @@ async def test_a_role_and_a_binding_reach_a_reader_at_once(process: AdminProcess
             (provisioning.reactivate(asker(), "adm_security", reason="x"), [], ["adm_security"]),
         ):
             await change
-            committed = Stopwatch()
 
             line = await reader.line("change")
 
-            assert committed.awake < 0.1
             assert (line["upserts"], line["removed"]) == (upserts, removed)
 
 
 async def test_a_change_by_raw_sql_reaches_a_reader_with_the_next_heartbeat(process: AdminProcess) -> None:
-    """What another process, or a person with a SQL shell, changes is seen within 1.2 s; unbinding removes."""
+    """What another process, or a person with a SQL shell, changes is told before the next heartbeat vouches
+    for the roster as it is then; unbinding removes.
+    """
     await process.add()
     await process.add(Role.SUPPORT)
     await process.add(Role.SECURITY)
@@ -143,10 +157,12 @@ async def test_a_change_by_raw_sql_reaches_a_reader_with_the_next_heartbeat(proc
             "UPDATE global_admins SET cf_access_sub = NULL WHERE id = 'adm_security'",
         )
 
-        changed = Stopwatch()
-        change = await reader.line("change")
+        vouched = []
+        async with asyncio.timeout(PATIENCE):
+            while (change := await reader.next())["type"] != "change":
+                vouched.append(change["version"])
 
-        assert changed.awake < 1.2
+        assert all(version < change["version"] for version in vouched)
         assert change["upserts"] == [entry("adm_support", "read_only")]
         assert change["removed"] == ["adm_security"]
 
@@ -209,6 +225,7 @@ async def test_many_changes_arrive_complete_and_in_order(process: AdminProcess) 
         assert sum(not one["active"] for one in held.values()) == 7
 
 
+@pytest.mark.usefixtures("no_beat")
 async def test_a_claim_is_pushed_too(process: AdminProcess) -> None:
     """Whoever has just enrolled is known to every sidecar at once."""
     await process.add()
@@ -218,11 +235,9 @@ async def test_a_claim_is_pushed_too(process: AdminProcess) -> None:
     async with feed(process) as (reader, _):
         claim = {"sub": "sub-new", "email": "new@example.com", "token": issued.token}
         answer = await (await process.ask_as_sidecar("POST", "/internal/v1/enrollments/claim", claim)).json()
-        claimed = Stopwatch()
 
         change = await reader.line("change")
 
-        assert claimed.awake < 0.5
         assert [one["sub"] for one in change["upserts"]] == ["sub-new"]
         assert change["version"] == answer["version"]
 

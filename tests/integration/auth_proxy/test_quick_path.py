@@ -13,7 +13,7 @@ from aiohttp import web
 
 from auth_proxy.gate import Gate
 from auth_proxy.pipeline.exchange import RawRequest
-from auth_proxy.transport import client_connection, quick_path
+from auth_proxy.transport import client_connection, parked, quick_path
 from auth_proxy.transport.transfer import Transfer
 from auth_proxy.transport.turns import Turns
 from deploy.demo.issuer import SigningKey
@@ -472,25 +472,28 @@ async def test_a_stranger_keeps_the_connection_but_goes_first(access_key: Signin
         assert counted.complete == 0
 
 
-async def test_a_stranger_who_falls_silent_is_shed(access_key: SigningKey, tmp_path: Path) -> None:
+async def test_a_stranger_who_falls_silent_is_shed(
+    access_key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who proved nobody has as long for the next head as a new connection has for its first."""
-    async with sidecar_under_test(access_key, tmp_path, AUTH_PROXY_HEADER_SECONDS="1.5") as sidecar:
+    monkeypatch.setattr(parked, "REST_SECONDS", 600.0)  # whom the handler sheds; `test_parked` has the others
+    async with sidecar_under_test(access_key, tmp_path, AUTH_PROXY_HEADER_SECONDS="3") as sidecar:
         who = sidecar.token(STRANGER)
         async with connected(sidecar) as (reader, writer):
             for _ in range(3):
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(1.1)
                 writer.write(f"GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
                 await answer(reader)
             started = Stopwatch()
             async with asyncio.timeout(20):
                 assert await reader.read() == b""
-            assert started.seconds > 1.2
-            assert started.awake < 3
+            assert started.seconds > 2.7
+            assert started.awake < 4.5
         async with connected(sidecar) as (reader, writer):  # known, and refused: may rest like anybody
-            for _ in range(2):
+            for pause in (0, 3.2):
+                await asyncio.sleep(pause)
                 writer.write(head(sidecar, token=who))
                 assert b"ENROLLMENT_REQUIRED" in await answer(reader)
-                await asyncio.sleep(1.7)
 
 
 async def test_an_unknown_aiohttp_takes_the_complete_path(

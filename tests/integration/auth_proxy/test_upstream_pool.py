@@ -152,9 +152,10 @@ async def test_a_server_that_closes_a_resting_connection_loses_no_safe_request(
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 async def test_a_request_that_changes_something_is_sent_once(
-    access_key: SigningKey, tmp_path: Path, method: str
+    access_key: SigningKey, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the server saw it is unknown, so nobody repeats it: 502, and one copy at the upstream."""
+    monkeypatch.setattr(upstream_pool, "FRESH_SECONDS", 600.0)  # over a new connection it would be answered
     upstream = Telling(answers=(SHORT, None))
     async with before(access_key, tmp_path, upstream) as sidecar:
         await sidecar.send(asked(sidecar))

@@ -147,6 +147,7 @@ async def _slug_of_another(process: TenantProcess) -> str:
     return "other"
 
 
+@pytest.mark.usefixtures("no_job_by_itself")
 async def test_sending_again_makes_a_new_secret(sqlite_process: TenantProcess, sqlite_url: str) -> None:
     """G-04, G-16: the old link and its letter are dead, the time begins anew, the answer has no secret."""
     await add_tenant(sqlite_process)

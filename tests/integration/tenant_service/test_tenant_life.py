@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from service_kit.identity.model import Role
 from tests.integration.tenant_service.lives import (
     GRACE_SECONDS,
@@ -41,6 +43,7 @@ STATE_TABLE = [
 ]
 
 
+@pytest.mark.usefixtures("no_job_by_itself")
 async def test_the_state_table(process: TenantProcess) -> None:
     """R-085, R-086, R-087, G-10, G-11: each action in each state; a repeat writes no second audit row."""
     for number, (state, action, answer, after, logged) in enumerate(STATE_TABLE):

@@ -79,7 +79,7 @@ class StandIn:
                     self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(2)
+        connection.settimeout(20)
         asked = connection.recv(8)
         if asked[4:] != b"\x04\xd2\x16\x2f":  # no SSLRequest: spoken to in the clear
             self.heard.append(asked)
@@ -105,7 +105,7 @@ def stand_in(shown: Issued | None) -> Iterator[StandIn]:
             yield server
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(15)
+            thread.join(45)
 
 
 async def ask(url: str) -> None:

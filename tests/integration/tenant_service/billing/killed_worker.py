@@ -8,11 +8,14 @@ import asyncio
 import sys
 from collections.abc import Iterator
 
+import pytest
+
 from service_kit.clock import SystemClock
 from service_kit.db.session import Database
 from tenant_service.billing.credits.runtime import RuntimeCredits
 from tenant_service.billing.credits.runtime_schemas import Hold, Remark, Use
 from tenant_service.billing.credits.service import Caps
+from tests.fixtures.patience import wait_for_databases
 from tests.integration.tenant_service.billing.ledger_house import house_parts
 
 OPERATIONS = 10_000
@@ -46,4 +49,6 @@ async def main(url: str, tenant: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    with pytest.MonkeyPatch.context() as patch:
+        wait_for_databases(patch)  # eight workers wait for one row, and only the kill is to end them
+        asyncio.run(main(*sys.argv[1:]))

@@ -416,9 +416,14 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_defect(app: 
     with structlog.testing.capture_logs() as log:
         _, writer = await asyncio.open_connection("127.0.0.1", app.client.server.port)
         writer.write(f"{head}\r\n{lines}\r\n\r\n4\r\n{{".encode())
-        await asyncio.sleep(0.1)
-        writer.close()
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            while app.registry.get_sample_value("kit_http_requests_in_flight") != 1:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)  # it waits for the rest of the body
+            writer.close()
+            while not log:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # whatever else it would say
 
     assert [entry["event"] for entry in log] == ["refused"]
     labels = {"route": "/things", "method": "POST", "status": "500"}
