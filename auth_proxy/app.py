@@ -160,9 +160,10 @@ async def running(
             can_enroll=settings.admin_service is not None,
         )
         routes = await follow_routes(settings, plans, gate, metrics, stack)
-        serves = (access_keys_check(keys), signing_check(signer), *operators.checks, *routes.checks)
+        proves = access_keys_check(keys)
+        serves = (signing_check(signer), *operators.checks, *routes.checks)
         departure, opening = Departure(), Opening()
-        checks = [*serves, opening.check, departure.check]
+        checks = [proves, *serves, opening.check, departure.check]
         ops, own_pages = _ops_pages(registry, checks, signer, crew)
         answer_proxies(ops, settings, gate, operators, log=log, clock=clock)
         if settings.dev_gate_is_open:
@@ -177,7 +178,9 @@ async def running(
             at_once=gate.answer_at_once,
             departs=lambda: departure.has_begun,
         )
-        yield Sidecar(server, ops, metrics, looks, departure, opening, serves, own_pages)
+        # The development gate lets in without a token: it waits for no keys to prove one.
+        opens_when = serves if settings.dev_gate_is_open else (proves, *serves)
+        yield Sidecar(server, ops, metrics, looks, departure, opening, opens_when, own_pages)
 
 
 def _ops_pages(

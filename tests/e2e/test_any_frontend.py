@@ -388,7 +388,9 @@ async def test_the_development_gate_stays_on_this_machine(reader: Reader) -> Non
     with (reader.folder / "try.env").open("a") as file:
         file.write(reader.own(told))
     async with reader.starts(run, ready="/livez") as sidecar:  # no stand-in runs that publishes keys
+        await sidecar.until_log_says('"listener": "gate"')
         page = await sidecar.ask("/", host=f"127.0.0.1:{reader.port}")
         assert "It works" in page.text
+        assert "opened_unready" not in sidecar.log.read_text()
     production = run.replace("auth-proxy run", "APP_ENV=production auth-proxy check || test $? = 2")
     await reader.types(production)
