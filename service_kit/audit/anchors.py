@@ -26,6 +26,7 @@ from service_kit.audit.notes import (
 )
 from service_kit.audit.own_events import WITNESSED
 from service_kit.audit.recorder import AuditRecorder
+from service_kit.audit.stored import as_text, raw_value
 from service_kit.audit.tables import AuditTables
 from service_kit.audit.verifying import Break, Differs
 from service_kit.clock import Clock
@@ -40,7 +41,9 @@ TIME_BETWEEN: Final = timedelta(minutes=5)
 
 PAGE: Final = 200
 _INSTANT: Final = timedelta(microseconds=1)
-"""The least by which two times of a note differ."""
+"""The least by which two times of a chain's notes differ."""
+_LATEST: Final = 5
+"""So many of the latest checkpoints are tried for one that we signed: a forged one does not hide it."""
 
 _log = get_logger(__name__)
 
@@ -79,6 +82,16 @@ class AnchorTable:
         columns = self._table.c
         query = select(self._table).where(columns.chain == chain).order_by(columns.seq.desc())
         return await session.first(query.limit(1))
+
+    async def latest_notes(self, session: ReadSession) -> Sequence[str]:
+        """The notes with the latest times of all chains, the last one first, as they are stored.
+
+        Nothing else is read of them: a forged row may hold a time that is none.
+        """
+        columns = self._table.c
+        note = raw_value(columns.note, session.dialect).label("note")
+        query = select(note).order_by(columns.at.desc(), columns.chain.desc()).limit(_LATEST)
+        return [as_text(row["note"]) for row in await session.rows(query)]
 
     async def keep(self, session: WriteSession, signed: SignedCheckpoint, **more: Any) -> bool:
         """Add it; False when it is there already."""
@@ -158,16 +171,28 @@ class Checkpoints:
             if not await self._is_due(session, head, before, at_once=at_once):
                 return False
         async with self._database.write() as session:
+            await self._one_at_a_time(session)
             before = await self._newest_alone(session, head["chain"])
             if not await self._is_due(session, head, before, at_once=at_once):
                 return False  # another replica was quicker
             if before is None or await self._still_stands(session, before):
-                at = self._moment_after(before)
+                at = await self._moment_after(session, before)
                 checkpoint = Checkpoint(self.origin, head["chain"], head["seq"], head["hash"], at)
                 return await self.table.keep(session, sign(checkpoint, self._keys[-1]))
         # A signature over a rewritten chain would help whoever rewrote it.
         await self._alarm.tell([Break(head["chain"], before["seq"], "", Differs.CHECKPOINT)])
         return False
+
+    async def _one_at_a_time(self, session: WriteSession) -> None:
+        """Replicas sign one after the other, also different chains: each knows the latest time of them all.
+
+        Before the head is locked, so that whoever waits here keeps nobody from recording. SQLite has one
+        writer anyway.
+        """
+        if session.dialect == "postgresql":
+            await session.scalar(
+                select(func.pg_advisory_xact_lock(func.hashtextextended("audit_checkpoints", 0)))
+            )
 
     async def _newest_alone(self, session: WriteSession, chain: str) -> Mapping[Any, Any] | None:
         """The last checkpoint of a chain, which no other replica signs until the transaction ends.
@@ -179,20 +204,28 @@ class Checkpoints:
         await session.first(select(heads).where(heads.c.chain == chain).with_for_update())
         return await self.table.newest(session, chain)
 
-    def _moment_after(self, before: Mapping[Any, Any] | None) -> datetime:
-        """Now, and always later than the checkpoint before it: the clocks of two replicas differ.
+    async def _moment_after(self, session: ReadSession, before: Mapping[Any, Any] | None) -> datetime:
+        """Now, but later than the checkpoint before it, and not before one of another chain.
 
+        The clocks of two replicas differ, and the other service asks by time, for all chains at once.
         A time that we did not sign counts for nothing: from one in a far future on, the other service would
-        ask for nothing any more.
+        ask for nothing any more. Whoever hides our latest ones under more forged ones than are tried here
+        has left rows that every proof names.
         """
         now = self._clock.now()
-        if before is None:
-            return now
+        if before is not None and (last := self._own(before["note"])) is not None:
+            now = max(now, last.at + _INSTANT)
+        for note in await self.table.latest_notes(session):
+            if (latest := self._own(note)) is not None:
+                return max(now, latest.at)
+        return now
+
+    def _own(self, note: str) -> Checkpoint | None:
+        """What a note says that we have signed; None for another one."""
         try:
-            last = proven(before["note"], self.origin, self.public_keys).checkpoint
+            return proven(note, self.origin, self.public_keys).checkpoint
         except NoteRejectedError:
-            return now
-        return max(now, last.at + _INSTANT)
+            return None
 
     async def _is_due(
         self,

@@ -43,6 +43,7 @@ class AuditBeat:
         self._metrics = metrics
         self._witnesses = witnesses
         self._peer = peer
+        self._rest: After | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -86,7 +87,8 @@ class AuditBeat:
 
     async def _witness(self, witnesses: Witnesses, peer: Peer) -> None:
         newest = await witnesses.newest_at()
-        after = _overlapping(newest)
+        # What the last beat left is first: more notes of ten minutes than a beat reads would never end.
+        after, self._rest = self._rest or _overlapping(newest), None
         for _ in range(_MOST_PAGES):
             notes = await peer.notes(CHECKPOINTS, after)
             found = [signed for note in notes if (signed := _proven(witnesses, note)) is not None]
@@ -100,6 +102,7 @@ class AuditBeat:
                 return
             last = found[-1].checkpoint
             after = After(last.at, last.chain)
+        self._rest = after
 
 
 def _overlapping(newest: datetime | None) -> After | None:

@@ -5,6 +5,7 @@ notes reads as if somebody had cut a chain.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from service_kit.audit.alarm import Alarm, AuditMetrics
-from service_kit.audit.anchors import TIME_BETWEEN, AnchorTable, Checkpoints, Witnesses
+from service_kit.audit.anchors import TIME_BETWEEN, After, AnchorTable, Checkpoints, Witnesses
 from service_kit.audit.keeping import AuditKeeping
 from service_kit.audit.recorder import AuditRecorder
 from service_kit.db.session import Database, ReadSession, WriteSession
@@ -21,11 +22,14 @@ from service_kit.identity.keys import SigningKey
 from service_kit.ids import IdFactory
 from tests.fakes.clock import FrozenClock
 from tests.integration.service_kit.audit.tampering import attack
-from tests.integration.service_kit.audit.writing import PACK_MADE, chains, entry, record
+from tests.integration.service_kit.audit.writing import PACK_MADE, SIGNED_IN, chains, entry, record
 from tests.integration.service_kit.db.tables import AUDIT, opened
 
 SERVICE = "admin_service"
 ROWS = [entry(PACK_MADE, org=None)] * 5
+TENANT_ROW = entry(SIGNED_IN, org="org_1")
+HOUR = 3600
+FORGED = "9999-12-31T23:59:59.999999Z"
 PATIENCE = 30
 
 Stall = Callable[[], Awaitable[None]]
@@ -111,6 +115,15 @@ async def witnessed(signer: Checkpoints, database: Database, folder: Path) -> Se
     return [one.checkpoint.seq for one in found]
 
 
+async def asked_for_next(signer: Checkpoints, database: Database) -> Sequence[str]:
+    """The chains of what the other service is shown when it has the newest checkpoint, and asks once more."""
+    async with database.read() as session:
+        newest = await signer.table.newest_at(session)
+        assert newest is not None
+        page = await signer.table.page(session, After(newest - timedelta(minutes=10)))
+    return [row["chain"] for row in page]
+
+
 @pytest.mark.parametrize(("number", "lengths"), [(1, [10]), (2, [10]), (3, [10]), (4, [5, 10])])
 async def test_a_replica_that_stalls_between_its_transactions(
     database: Database,
@@ -154,9 +167,7 @@ async def test_a_replica_that_stalls_within_its_transaction(
 
         async def overtaken() -> None:
             signing.append(asyncio.create_task(quick.sign_due(at_once=True)))
-            async with asyncio.timeout(PATIENCE):
-                while not signing[0].done() and not await _somebody_waits(database):
-                    await asyncio.sleep(0.01)
+            await _done_or_waiting(signing[0], database)
 
         async def grown() -> None:
             await record(database, clock, *ROWS)
@@ -169,6 +180,12 @@ async def test_a_replica_that_stalls_within_its_transaction(
         assert await slow.sign_due(at_once=True) == 1
         assert await asyncio.wait_for(signing[0], PATIENCE) == 1
         assert await witnessed(quick, database, tmp_path) == [5, 10]
+
+
+async def _done_or_waiting(signing: asyncio.Task[int], database: Database) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not signing.done() and not await _somebody_waits(database):
+            await asyncio.sleep(0.01)
 
 
 async def _somebody_waits(database: Database) -> bool:
@@ -193,6 +210,74 @@ async def test_a_replica_whose_clock_is_behind_signs_a_later_time(
     assert await witnessed(behind, database, tmp_path) == [5, 10, 15]
 
 
+async def test_a_replica_whose_clock_is_behind_signs_another_chain_no_earlier(
+    database: Database, keys: tuple[SigningKey, ...], ahead: FrozenClock
+) -> None:
+    """R-030: the other service asks for all chains by one time, and a tenant may be idle from then on."""
+    clock = FrozenClock()
+    ahead.advance(HOUR)
+    first, behind = replica(database, keys, ahead), replica(database, keys, clock)
+    await record(database, clock, *ROWS)
+    assert await first.sign_due() == 1
+    await record(database, clock, TENANT_ROW)
+
+    assert await behind.sign_due() == 1
+
+    assert await asked_for_next(behind, database) == ["global", "org_1"]
+
+
+@pytest.mark.parametrize("strange", [False, True])
+async def test_a_forged_time_hides_no_proven_one(
+    database: Database, keys: tuple[SigningKey, ...], ahead: FrozenClock, *, strange: bool
+) -> None:
+    """A row that was put there by hand, with the latest time of all, is passed over, and read by nobody."""
+    clock = FrozenClock()
+    ahead.advance(HOUR)
+    first, behind = replica(database, keys, ahead), replica(database, keys, clock)
+    await record(database, clock, *ROWS)
+    assert await first.sign_due() == 1
+    at, note = FORGED, "'x'"
+    if strange and database.dialect == "sqlite":  # where a time is a text, and a text may be any bytes
+        at, note = "no time", "CAST(x'ff' AS TEXT)"
+    await attack(
+        database,
+        "INSERT INTO audit_checkpoints (chain, seq, hash, at, key_id, note) "
+        f"VALUES ('org_9', 5, 'x', '{at}', 'k', {note})",
+    )
+    await record(database, clock, TENANT_ROW)
+
+    assert await behind.sign_due() == 1
+
+    async with database.read() as session:
+        signed = await behind.table.newest(session, "org_1")
+    assert signed is not None
+    assert signed["at"] == ahead.now()
+
+
+@pytest.mark.postgres
+async def test_replicas_that_sign_different_chains_at_once(
+    postgres_url: str, keys: tuple[SigningKey, ...], ahead: FrozenClock
+) -> None:
+    """R-030: neither signs while the other has not committed, or it would not know the latest time."""
+    clock = FrozenClock()
+    ahead.advance(HOUR)
+    async with opened(postgres_url) as database:
+        slow, quick = replica(database, keys, ahead), replica(database, keys, clock)
+        signing: list[asyncio.Task[int]] = []
+
+        async def overtaken() -> None:
+            await record(database, clock, *ROWS)
+            signing.append(asyncio.create_task(quick.sign_due(at_once=True)))
+            await _done_or_waiting(signing[0], database)
+
+        await record(database, clock, TENANT_ROW)
+        slow.table = StallingTable(overtaken)
+
+        assert await slow.sign_due(at_once=True) == 1
+        assert await asyncio.wait_for(signing[0], PATIENCE) == 1
+        assert sorted(await asked_for_next(quick, database)) == ["global", "org_1"]
+
+
 async def test_a_forged_time_leads_no_clock_astray(
     database: Database, keys: tuple[SigningKey, ...], tmp_path: Path
 ) -> None:
@@ -204,11 +289,10 @@ async def test_a_forged_time_leads_no_clock_astray(
     signer = replica(database, keys, clock)
     await record(database, clock, *ROWS)
     last = (await chains(database))["global"][-1]["hash"]
-    far = "9999-12-31T23:59:59.999999Z"
     await attack(
         database,
         "INSERT INTO audit_checkpoints (chain, seq, hash, at, key_id, note) "
-        f"VALUES ('global', 5, '{last}', '{far}', 'k', 'x')",
+        f"VALUES ('global', 5, '{last}', '{FORGED}', 'k', 'x')",
     )
     await record(database, clock, *ROWS)
     clock.advance(TIME_BETWEEN.total_seconds())

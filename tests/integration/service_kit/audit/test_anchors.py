@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from sqlalchemy import text
 
+from service_kit.audit import anchors
 from service_kit.audit import beat as beats
 from service_kit.audit.anchors import ROWS_BETWEEN, TIME_BETWEEN
 from service_kit.audit.beat import AuditBeat
@@ -402,3 +403,23 @@ async def test_a_beat_survives_what_it_did_not_expect(
     else:
         pytest.fail("nothing was signed")
     await beat.close()
+
+
+async def test_more_notes_than_a_beat_reads_are_read_by_the_next(
+    pair: Pair, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each beat begins a little before the latest note; with more of the same time it would never get on."""
+    await filled(pair.admin.database, clock)
+    await pair.admin.beat.once()
+    signed = await pair.admin.count("audit_checkpoints")
+    monkeypatch.setattr(anchors, "PAGE", 1)
+    monkeypatch.setattr(beats, "PAGE", 1)
+    monkeypatch.setattr(beats, "_MOST_PAGES", 1)
+    kept = []
+    for _ in range(signed):
+        await pair.tenant.beat.once()
+        kept.append(await pair.tenant.count("audit_witnesses"))
+
+    assert signed > 1
+    assert kept[0] == 1
+    assert kept[-1] == signed
