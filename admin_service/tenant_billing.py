@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from admin_service.tenant_answers import Answer, PageInfo
 from admin_service.tenant_api import OnBehalf, TenantApi
+from service_kit.errors import NotFoundError
+from service_kit.ids import is_id
 
 _PACKS: Final = "/api/admin/credit-packs"
 _TENANTS: Final = "/api/admin/tenants"
@@ -72,7 +74,10 @@ class GrantLimits(Answer):
 
 
 class TenantCredits(Answer):
-    """A tenant's balance, and its grants in the order in which they are used."""
+    """A tenant's balance, and its grants in the order in which they are used.
+
+    `grants_cut` says that it has more of them; an older tenant service never says so.
+    """
 
     organization_id: str
     balance: Balance
@@ -81,6 +86,7 @@ class TenantCredits(Answer):
     low_balance_threshold: int
     limits: GrantLimits | None = None
     grants: tuple[Grant, ...]
+    grants_cut: bool = False
 
 
 class Posting(Answer):
@@ -220,6 +226,19 @@ class TenantBilling:
         """Raises NotFoundError."""
         return await self._tenants.at(TenantCredits, f"{_tenant(tenant)}/billing", behalf)
 
+    async def credits_and_grant(
+        self, behalf: OnBehalf, tenant: str, grant_id: str
+    ) -> tuple[TenantCredits, Grant]:
+        """The balance, and that one grant, also where the list is cut before it. Raises NotFoundError."""
+        if not is_id(grant_id, "grant"):
+            raise _no_such_grant()
+        path, asked = f"{_tenant(tenant)}/billing", {"grant": grant_id}
+        account = await self._tenants.at(TenantCredits, path, behalf, query=asked)
+        for grant in account.grants:
+            if grant.id == grant_id:  # an older tenant service lists others, too
+                return account, grant
+        raise _no_such_grant()
+
     async def ledger(self, behalf: OnBehalf, tenant: str, *, kind: str, cursor: str) -> LedgerPage:
         """One page, newest first."""
         asked = {name: value for name, value in (("kind", kind), ("cursor", cursor)) if value}
@@ -259,6 +278,10 @@ def _tenant(tenant: str) -> str:
 
 def _grants(tenant: str) -> str:
     return f"{_tenant(tenant)}/credits/grants"
+
+
+def _no_such_grant() -> NotFoundError:
+    return NotFoundError("GRANT_NOT_FOUND", "No such grant")
 
 
 def _segment(name: str) -> str:

@@ -33,6 +33,7 @@ from admin_service.operators.models import (
 from admin_service.operators.tokens import NewEnrollment
 from service_kit.db.columns import UtcDateTime
 from service_kit.db.keyset import Position
+from service_kit.db.matching import contains
 from service_kit.db.session import ReadSession, WriteSession
 from service_kit.identity.model import Role
 
@@ -263,11 +264,5 @@ def _conditions(wanted: OperatorFilter) -> list[ColumnElement[bool]]:
     if wanted.role is not None:
         conditions.append(_T.role == wanted.role.value)
     if wanted.q:
-        part = wanted.q.lower()
-        conditions.append(
-            or_(
-                _T.email.contains(part, autoescape=True),
-                func.lower(_T.name).contains(part, autoescape=True),
-            )
-        )
+        conditions.append(contains(wanted.q, _T.email, func.lower(_T.name)))
     return conditions

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tenant_service.people.errors import too_many
+from tenant_service.people.networks import network_of
 from tenant_service.people.scope import TenantWrite
 from tenant_service.people.sliding_log import Limit, SlidingLog
 
@@ -58,4 +59,4 @@ def _account(email: str) -> str:
 
 
 def _address(ip: str) -> str:
-    return f"sign_in:address:{ip}"
+    return f"sign_in:address:{network_of(ip)}"

@@ -22,6 +22,7 @@ LEAST: Final = 12
 MOST: Final = 256
 AT_ONCE: Final = 4
 _MOST_WAITING: Final = 200
+_MOST_SPELLED: Final = 4 * MOST
 _LEAST_NAME: Final = 3
 """A shorter name stands in too many good passwords by chance."""
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 def require_strong(password: str, names: Iterable[str], *, pointer: str = "/password") -> None:
     """Raise PasswordTooWeakError unless the password may be somebody's; `names` must not stand in it."""
-    normal = unicodedata.normalize("NFC", password)
+    normal = _composed(password)
     if len(normal) < LEAST:
         raise PasswordTooWeakError("TOO_SHORT", f"Use at least {LEAST} characters", pointer=pointer)
     if len(normal) > MOST:
@@ -65,10 +66,12 @@ class Passwords:
         """Whether the password is the one that was hashed.
 
         Without a hash the same work is done on one that nothing fits, so that the time tells nobody
-        whether an account exists. A password longer than any can be fits nothing either.
+        whether an account exists. A password longer than any can be fits nothing either; the length is
+        that of the spelling which was hashed, as in `require_strong`.
         """
-        fits = await self._off_loop(lambda: self._verify(stored or self._dummy, password[: MOST + 1]))
-        return fits and stored is not None and len(password) <= MOST
+        normal = _composed(password)
+        fits = await self._off_loop(lambda: self._verify(stored or self._dummy, normal[: MOST + 1]))
+        return fits and stored is not None and len(normal) <= MOST
 
     def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
@@ -92,6 +95,15 @@ class Passwords:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1
+
+
+def _composed(password: str) -> str:
+    """The spelling whose length counts; of a password that is too long, enough of it to be too long.
+
+    One character is at most four in any other spelling. To compose takes the square of the marks on one
+    letter, and a page's form brings 10,000 of them.
+    """
+    return unicodedata.normalize("NFC", password[: _MOST_SPELLED + 1])
 
 
 def _bytes(password: str) -> bytes:

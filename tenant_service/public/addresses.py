@@ -13,9 +13,7 @@ from typing import Final
 
 from service_kit.clock import Clock
 from tenant_service.people.errors import too_many
-
-_PREFIX_V6: Final = 64
-"""One customer of a provider has at least so many addresses."""
+from tenant_service.people.networks import address_of, network_of
 
 _MOST_ADDRESSES: Final = 10_000
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -36,12 +34,12 @@ class TrustedProxies:
         """The client's address: the last one in the chain that is no trusted proxy; empty when unknown."""
         chain = [part.strip() for line in forwarded for part in line.split(",")]
         for text in [peer, *reversed(chain)]:
-            address = _address(text)
+            address = address_of(text)
             if address is None:
                 return ""
             if not any(address in network for network in self.networks):
                 return str(address)
-        return str(_address(chain[0] if chain else peer) or "")
+        return str(address_of(chain[0] if chain else peer) or "")
 
 
 class AddressLimit:
@@ -55,7 +53,7 @@ class AddressLimit:
     def take(self, ip: str) -> None:
         """Raises RateLimitedError."""
         now = self._clock.monotonic()
-        minute, key = int(now // 60), _key(ip)
+        minute, key = int(now // 60), network_of(ip)
         began, count = self._counts.pop(key, (minute, 0))
         count = count + 1 if began == minute else 1
         self._counts[key] = (minute, count)
@@ -63,19 +61,3 @@ class AddressLimit:
             self._counts.popitem(last=False)
         if count > self._most:
             raise too_many(60 - now % 60)
-
-
-def _key(ip: str) -> str:
-    address = _address(ip)
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, _PREFIX_V6), strict=False))
-    return ip
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address

@@ -3,10 +3,10 @@
 A person who is a member elsewhere stays a user; one who is nowhere any more is forgotten wholly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Table, delete, select, union
 
 from service_kit.db.session import WriteSession
 from service_kit.jobs.tables import MessageState
@@ -35,8 +35,7 @@ class TenantErasure:
     async def erase(self, session: WriteSession, organization_id: str) -> Mapping[str, int]:
         """Erase within the transaction; how many rows of each kind."""
         tables = self._tables
-        members = select(tables.members.c.user_id).where(tables.members.c.organization_id == organization_id)
-        people = [row["user_id"] for row in await session.rows(members.order_by(tables.members.c.user_id))]
+        people = await self._people(session, organization_id)
         await self._unsent(session, organization_id)
         erased = {
             "sessions": await self._all_of(session, tables.sessions, organization_id),
@@ -46,6 +45,19 @@ class TenantErasure:
             "members": await self._all_of(session, tables.members, organization_id),
         }
         return {**erased, "users": sum([await self._forget(session, person) for person in people])}
+
+    async def _people(self, session: WriteSession, organization_id: str) -> Sequence[str]:
+        """Users who are members, who once came by an invitation, or whose address was ever invited."""
+        members, invitations, users = self._tables.members.c, self._tables.invitations.c, self._tables.users.c
+        invited = select(invitations.email).where(invitations.organization_id == organization_id)
+        everybody = union(
+            select(members.user_id.label("id")).where(members.organization_id == organization_id),
+            select(invitations.accepted_user_id)
+            .where(invitations.organization_id == organization_id)
+            .where(invitations.accepted_user_id.is_not(None)),
+            select(users.id).where(users.email.in_(invited)),
+        )
+        return sorted(row["id"] for row in await session.rows(everybody))
 
     async def _all_of(self, session: WriteSession, table: Table, organization_id: str) -> int:
         return await session.execute(delete(table).where(table.c.organization_id == organization_id))

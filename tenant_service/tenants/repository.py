@@ -14,7 +14,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    or_,
     select,
     tuple_,
     update,
@@ -24,6 +23,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from service_kit.db.columns import UtcDateTime
 from service_kit.db.keyset import Position
+from service_kit.db.matching import contains
 from service_kit.db.session import ReadSession, WriteSession
 from tenant_service.tenants.models import Currency, Organization, StatusCounts, TenantFilter, TenantStatus
 
@@ -166,15 +166,7 @@ class TenantRepository:
 
     def _matches(self, q: str) -> ColumnElement[bool]:
         columns = self._organizations.c
-        # lower() of the database on both sides: it and Python fold letters beyond ASCII differently.
-        pattern = func.lower(bindparam(None, f"%{_literal(q)}%", type_=Text()))
-        searched = (func.lower(columns.name), columns.slug, columns.primary_email)
-        return or_(*(column.like(pattern, escape="/") for column in searched))
-
-
-def _literal(q: str) -> str:
-    """The text with LIKE's wildcards made plain."""
-    return q.replace("/", "//").replace("%", "/%").replace("_", "/_")
+        return contains(q, func.lower(columns.name), columns.slug, columns.primary_email)
 
 
 def _edge(position: Position) -> Any:

@@ -12,7 +12,15 @@ from aiohttp import web
 
 from admin_service.panel.context import PanelServices, behalf_of, both, operator_frame, page
 from admin_service.panel.pages.authors import NO_NAMES, author, names_of
-from admin_service.panel.pages.list_files import CSV, FORMAT, ListFile, one_chunk, send_list, wants_file
+from admin_service.panel.pages.list_files import (
+    CSV,
+    FORMAT,
+    Chunk,
+    ListFile,
+    one_chunk,
+    send_list,
+    wants_file,
+)
 from admin_service.panel.pages.tenant_asking import head_of, permissions_of
 from admin_service.panel.pages.undoing import undo
 from admin_service.panel.views.billing import (
@@ -28,7 +36,7 @@ from admin_service.panel.views.tenant_place import tabs_for
 from admin_service.tenant_answers import TenantDetail
 from admin_service.tenant_api import OnBehalf
 from admin_service.tenant_billing import Grant, LedgerPage, LedgerRow, TenantCredits
-from service_kit.errors import BadRequestError
+from service_kit.errors import BadRequestError, ProblemError
 from service_kit.identity.model import Permission
 from service_kit.web.api import Call
 
@@ -76,8 +84,7 @@ async def show_tenant_billing(services: PanelServices, call: Call) -> web.Stream
     behalf = behalf_of(call)
     if wants_file(call):
         account = await services.billing.credits(behalf, call.path("id"))
-        file = ListFile("grants", _HEAD, _cells, one_chunk(account.grants), about=account.organization_id)
-        return await send_list(services, call, file)
+        return await send_list(services, call, _file(account))
     frame, ((tenant, account), (ledger, kind, notice)) = await both(
         operator_frame(services, call),
         both(tenant_and_credits(services, behalf, call.path("id")), _ledger(services, behalf, call)),
@@ -85,10 +92,12 @@ async def show_tenant_billing(services: PanelServices, call: Call) -> web.Stream
     acted = [grant.granted_by for grant in account.grants] + [row.actor_id for row in ledger.data]
     names = await names_of(services, acted)
     may_change = tenant.status != "deleted"
+    told = await _told(services, call, tenant, account)
     view = TenantBillingView(
         tenant=tenant_line(tenant),
         balance=balance_tiles(account),
         grants=tuple(grant_row(tenant.id, grant, services.clock.now(), names) for grant in account.grants),
+        grants_cut=account.grants_cut,
         ledger=tuple(_line(row, names) for row in ledger.data),
         kind=kind,
         csv_href=_csv_href(tenant.id, kind),
@@ -97,9 +106,21 @@ async def show_tenant_billing(services: PanelServices, call: Call) -> web.Stream
         may_grant=may_change and call.actor.may(Permission.BILLING_GRANT),
         may_change_expiry=may_change and call.actor.may(Permission.BILLING_MANAGE_PACKS),
         tabs=tabs_for(head_of(tenant), permissions_of(call.actor), "/billing"),
-        notices=tuple(one for one in (_told(services, call, tenant, account), _state(tenant), notice) if one),
+        notices=tuple(one for one in (told, _state(tenant), notice) if one),
     )
     return page(services, frame, view)
+
+
+def _file(account: TenantCredits) -> ListFile[Grant]:
+    """The grants; a list that the tenant service cut ends with the line that says so."""
+    about, found = account.organization_id, account.grants
+    if not account.grants_cut:
+        return ListFile("grants", _HEAD, _cells, one_chunk(found), about=about)
+
+    async def fetch(_cursor: str) -> Chunk[Grant]:
+        return Chunk(found, next_cursor="more")
+
+    return ListFile("grants", _HEAD, _cells, fetch, about=about, most=len(found))
 
 
 def _cells(grant: Grant) -> tuple[object, ...]:
@@ -213,12 +234,16 @@ def _state(tenant: TenantDetail) -> Notice | None:
     return {"suspended": _SUSPENDED, "deleted": _DELETED}.get(tenant.status)
 
 
-def _told(services: PanelServices, call: Call, tenant: TenantDetail, account: TenantCredits) -> Notice | None:
+async def _told(
+    services: PanelServices, call: Call, tenant: TenantDetail, account: TenantCredits
+) -> Notice | None:
     """What the form that led here did; a grant can be taken back while it lives (rule 7)."""
     notice = _MESSAGES.get(call.request.query.get(DONE, ""))
     grant_id = call.request.query.get(GRANT, "")
-    made = next((one for one in account.grants if one.id == grant_id and one.state == "active"), None)
-    if notice is None or made is None:
+    if notice is None or not grant_id:
+        return notice
+    made = await _named(services, call, account, grant_id)
+    if made is None or made.state != "active":
         return notice
     back = undo(
         services,
@@ -230,3 +255,15 @@ def _told(services: PanelServices, call: Call, tenant: TenantDetail, account: Te
         reason="Granted by mistake a moment ago",
     )
     return replace(notice, undo=back)
+
+
+async def _named(services: PanelServices, call: Call, account: TenantCredits, grant_id: str) -> Grant | None:
+    """The grant, also one behind the end of a list that was cut; None where it cannot be had."""
+    found = next((one for one in account.grants if one.id == grant_id), None)
+    if found is not None or not account.grants_cut:
+        return found
+    try:
+        tenant = account.organization_id
+        return (await services.billing.credits_and_grant(behalf_of(call), tenant, grant_id))[1]
+    except ProblemError:  # the page stands without the undo
+        return None

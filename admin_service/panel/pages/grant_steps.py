@@ -15,7 +15,6 @@ from admin_service.panel.pages.billing import (
     DONE,
     balance_tiles,
     grant_row,
-    tenant_and_credits,
     tenant_line,
 )
 from admin_service.panel.pages.billing_forms import SHOWN_WITH_THE_FORM, billing_refused, end_of_day
@@ -30,8 +29,7 @@ from admin_service.panel.views.billing import GrantRow, billing_path
 from admin_service.panel.views.billing_grants import GrantStepView
 from admin_service.panel.views.operator_forms import FormState
 from admin_service.panel.views.parts import Notice, page_url
-from admin_service.tenant_billing import TenantCredits
-from service_kit.errors import NotFoundError, ProblemError
+from service_kit.errors import ProblemError
 from service_kit.web.api import Call
 
 Do = Callable[[PanelServices, Call, Form, str], Awaitable[None]]
@@ -78,11 +76,15 @@ class GrantStep:
         form: Form | None = None,
         error: ProblemError | None = None,
     ) -> web.Response:
-        frame, (tenant, account) = await both(
+        behalf, named = behalf_of(call), call.path("id")
+        frame, (tenant, (account, found)) = await both(
             operator_frame(services, call),
-            tenant_and_credits(services, behalf_of(call), call.path("id")),
+            both(
+                services.tenants.get(behalf, named),
+                services.billing.credits_and_grant(behalf, named, call.path("grant")),
+            ),
         )
-        grant = _named_grant(call, tenant.id, account)
+        grant = grant_row(tenant.id, found)
         view = GrantStepView(
             heading=self.heading,
             action=call.request.path,
@@ -99,14 +101,6 @@ class GrantStep:
         if error is None:
             return page(services, frame, view)
         return page(services, frame, view, status=error.status, headers=error.headers)
-
-
-def _named_grant(call: Call, tenant_id: str, account: TenantCredits) -> GrantRow:
-    """The grant of the address, of this very tenant. Raises NotFoundError."""
-    for grant in account.grants:
-        if grant.id == call.path("grant"):
-            return grant_row(tenant_id, grant)
-    raise NotFoundError("GRANT_NOT_FOUND", "No such grant")
 
 
 def _day_of(grant: GrantRow) -> str:

@@ -158,7 +158,10 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True)
 class TenantBillingView:
-    """P-08. `may_grant` and `may_change_expiry` hide what the role cannot do; the server refuses anyway."""
+    """P-08. `may_grant` and `may_change_expiry` hide what the role cannot do; the server refuses anyway.
+
+    `grants_cut` says that the tenant has more grants than these.
+    """
 
     template: ClassVar[str] = "billing_tenant.html"
     section: ClassVar[str] = "tenants"
@@ -175,10 +178,21 @@ class TenantBillingView:
     may_change_expiry: bool = False
     notices: tuple[Notice, ...] = ()
     tabs: tuple[Choice, ...] = ()
+    grants_cut: bool = False
 
     @property
     def title(self) -> tuple[str, ...]:
         return (f"Billing: {self.tenant.name}", "Tenants")
+
+    @property
+    def cut_notice(self) -> Notice | None:
+        if not self.grants_cut:
+            return None
+        return Notice(
+            "info",
+            f"Only the first {len(self.grants)} grants are shown",
+            "Those with something left come first; each of the others has its entry in the ledger.",
+        )
 
     @property
     def kind_choices(self) -> tuple[Choice, ...]:

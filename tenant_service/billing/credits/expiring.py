@@ -1,7 +1,8 @@
 """The jobs of the ledger: booking what has expired, and giving back what was reserved for too long.
 
-Each grant and each reservation is a transaction of its own, with a key of its own: two runs at once, or one
-that was broken off, book nothing twice. A client's key holds no blank, so no client can take these keys.
+Each reservation and each state of a grant is a transaction of its own, with a key of its own: two runs at
+once, or one that was broken off, book nothing twice. A client's key holds no blank, so no client can take
+these keys.
 """
 
 from dataclasses import dataclass
@@ -50,7 +51,9 @@ class CreditJobs:
         return sum([await self._release(reservation, now) for reservation in found])
 
     async def _expire(self, grant: Grant, now: datetime) -> bool:
-        booking = _booking(grant.organization_id, Kind.EXPIRE, f"expire {grant.id}")
+        # What is given back by a clock that is late is left again, and ends again: every movement of a grant
+        # raises its version, so what was found once is booked once, and what came since has a key too.
+        booking = _booking(grant.organization_id, Kind.EXPIRE, f"expire {grant.id} {grant.version}")
 
         async def work(session: WriteSession) -> _Expired:
             await self.ledger.lock(session, booking)

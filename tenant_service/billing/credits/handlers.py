@@ -15,6 +15,7 @@ from tenant_service.billing.credits.errors import key_required
 from tenant_service.billing.credits.ledger import Booked
 from tenant_service.billing.credits.reading import BillingReader
 from tenant_service.billing.credits.schemas import (
+    BillingQuery,
     BillingSummaryModel,
     ExpiryChanged,
     GrantMade,
@@ -51,8 +52,9 @@ def _reads() -> tuple[Endpoint, ...]:
             view,
             _billing,
             "A tenant's credits: totals, and grants in the order in which they are used",
+            query=BillingQuery,
             returns=TenantBilling,
-            errors=("TENANT_NOT_FOUND",),
+            errors=("TENANT_NOT_FOUND", "QUERY_INVALID"),
         ),
         Endpoint(
             "GET",
@@ -115,7 +117,7 @@ def _changes() -> tuple[Endpoint, ...]:
 
 
 async def _billing(call: Call) -> TenantBilling:
-    return await call.request.app[BILLING].billing(asker_of(call), call.path("id"))
+    return await call.request.app[BILLING].billing(asker_of(call), call.path("id"), call.query)
 
 
 async def _ledger(call: Call) -> Result:

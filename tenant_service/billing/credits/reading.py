@@ -13,15 +13,17 @@ from service_kit.db.keyset import Position
 from service_kit.db.session import Database, ReadSession
 from service_kit.errors import BadRequestError
 from service_kit.identity.model import Permission
+from service_kit.ids import is_id
 from service_kit.web.pages import Page, PageModel, cut, read_cursor
 from service_kit.web.paging import CursorCodec
 from tenant_service.asking import Asker
 from tenant_service.billing.closed_sets import Account
 from tenant_service.billing.credits.csv_rows import HEADER_ROW, csv_row
-from tenant_service.billing.credits.models import LOW_BALANCE, Balance
+from tenant_service.billing.credits.models import LOW_BALANCE, Balance, Grant
 from tenant_service.billing.credits.repository import CreditRepository
 from tenant_service.billing.credits.runtime_schemas import BalanceModel
 from tenant_service.billing.credits.schemas import (
+    BillingQuery,
     BillingSummaryModel,
     GrantLimits,
     GrantModel,
@@ -62,13 +64,13 @@ class BillingReader:
     clock: Clock
     caps: Caps
 
-    async def billing(self, asker: Asker, reference: str) -> TenantBilling:
+    async def billing(self, asker: Asker, reference: str, query: BillingQuery) -> TenantBilling:
         """One tenant, and what whoever asks may grant it. Raises NotFoundError."""
         now = self.clock.now()
         async with self.database.read() as session:
             organization_id = (await named_tenant(self.tenants, session, reference)).id
             balance = await self.credits.balance(session, organization_id) or Balance()
-            grants = await self.credits.grants_of(session, organization_id, limit=_MOST_GRANTS)
+            found = await self._grants(session, organization_id, query.grant)
             spendable = await self.credits.spendable_sum(session, organization_id, now)
             expiry = await self.credits.expires_next(session, [organization_id], now)
             threshold = await self.statements.threshold(session, organization_id)
@@ -80,8 +82,20 @@ class BillingReader:
             expires_next=expiry.get(organization_id),
             low_balance_threshold=LOW_BALANCE if threshold is None else threshold,
             limits=limits,
-            grants=[GrantModel.of(grant, now) for grant in grants],
+            grants=[GrantModel.of(grant, now) for grant in found[:_MOST_GRANTS]],
+            grants_cut=len(found) > _MOST_GRANTS,
         )
+
+    async def _grants(
+        self, session: ReadSession, organization_id: str, grant_id: str | None
+    ) -> Sequence[Grant]:
+        """The one that is named, if it is the tenant's; else the first, and one more than are listed."""
+        if grant_id is None:
+            return await self.credits.grants_of(session, organization_id, limit=_MOST_GRANTS + 1)
+        one = None
+        if is_id(grant_id, "grant"):
+            one = await self.credits.grant_of(session, organization_id, grant_id)
+        return () if one is None else (one,)
 
     async def _limits(self, session: ReadSession, asker: Asker, now: datetime) -> GrantLimits | None:
         if not asker.identity.may(Permission.BILLING_GRANT):

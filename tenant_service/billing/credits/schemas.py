@@ -129,7 +129,8 @@ class TenantBilling(ApiModel):
     """`GET …/{id}/billing` (R-022).
 
     `limits` is null for a role that grants nothing. `lapsed` is still counted in `remaining` but cannot be
-    spent any more: the next run of the job books it.
+    spent any more: the next run of the job books it. `grantsCut` says that the tenant has more grants than
+    are listed; any one of them is asked for with `grant`.
     """
 
     organization_id: str
@@ -139,6 +140,13 @@ class TenantBilling(ApiModel):
     low_balance_threshold: int
     limits: GrantLimits | None
     grants: list[GrantModel]
+    grants_cut: bool = False
+
+
+class BillingQuery(QueryModel):
+    """`grant` lists that one grant of the tenant, or none, instead of the first in burn order."""
+
+    grant: str | None = Field(default=None, max_length=64)
 
 
 class LedgerQuery(QueryModel):

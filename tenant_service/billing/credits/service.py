@@ -11,6 +11,7 @@ from typing import Any
 from service_kit.audit.events import AuditEntry, EventType, Severity
 from service_kit.clock import Clock
 from service_kit.db.session import WriteSession
+from service_kit.errors import ConflictError
 from service_kit.identity.model import Role
 from service_kit.ids import is_id
 from service_kit.web.idempotency import IdempotencyStore, hash_of
@@ -18,6 +19,7 @@ from service_kit.web.once import AlreadyDoneError, Once
 from tenant_service.asking import Asker
 from tenant_service.billing.closed_sets import Account, ActorKind, Kind, Source
 from tenant_service.billing.credits.errors import (
+    AlreadyBookedError,
     above_support_max,
     already_voided,
     daily_cap,
@@ -85,7 +87,7 @@ class GrantService:
         )
 
         async def work(session: WriteSession) -> GrantMade:
-            status = await self._status(session, organization_id)
+            status = await self._status_for(session, booking)
             await self.ledger.credits.lock_granter(session, asker.actor.id)
             await self.ledger.credits.open_account(session, organization_id, now)
             await self.ledger.lock(session, booking)
@@ -122,7 +124,7 @@ class GrantService:
         booking = _booking(asker, organization_id, Kind.VOID, key, asked, note=wish.reason)
 
         async def work(session: WriteSession) -> GrantVoided:
-            await self._status(session, organization_id)
+            await self._status_for(session, booking)
             await self.ledger.lock(session, booking)
             grant = await self._living(session, organization_id, grant_id, now)
             held = await self.ledger.journal.reserved_of_grant(session, grant.id)
@@ -165,6 +167,7 @@ class GrantService:
                 raise AlreadyDoneError(before)
             await self._status(session, organization_id)
             await self.ledger.credits.lock(session, organization_id)
+            now = self.clock.now()  # it may have ended, and been booked, while this one waited for the lock
             grant = await self._living(session, organization_id, grant_id, now)
             values = {"expires_at": wish.expires_at, "updated_at": now}
             await self.ledger.credits.update_grant(session, grant.id, values)
@@ -189,6 +192,19 @@ class GrantService:
         if status is TenantStatus.DELETED:
             raise tenant_deleted()
         return status
+
+    async def _status_for(self, session: WriteSession, booking: Booking) -> TenantStatus:
+        """As `_status`; of a deleted tenant what was booked before is still answered as it was.
+
+        Raises AlreadyBookedError for that.
+        """
+        org = booking.organization_id
+        try:
+            return await self._status(session, org)
+        except ConflictError:
+            if await self.ledger.journal.by_key(session, org, booking.key) is not None:
+                raise AlreadyBookedError from None
+            raise
 
     async def _living(
         self, session: WriteSession, organization_id: str, grant_id: str, now: datetime

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Join,
     RowMapping,
     Select,
     Table,
     Text,
+    and_,
     bindparam,
     case,
     cast,
@@ -109,19 +111,22 @@ class Statements:
         return {(date.fromisoformat(row["day"]), Account(row["account"])): int(row["n"]) for row in rows}
 
     async def outstanding(self, session: ReadSession, now: datetime) -> Mapping[Category, int]:
-        """What tenants can still spend, by category."""
+        """What living tenants can still spend, by category."""
         grants = self._tables.grants.c
         lives = case((grants.expires_at.is_(None), 1), (grants.expires_at > now, 1), else_=0) == 1
         query = (
             select(grants.category, func.sum(grants.remaining).label("n"))
+            .select_from(self._of_living(self._tables.grants))
             .where(grants.remaining > 0, lives)
             .group_by(grants.category)
         )
         return {Category(row["category"]): int(row["n"]) for row in await session.rows(query)}
 
     async def reserved(self, session: ReadSession) -> int:
-        accounts = self._tables.accounts.c
-        return int(await session.scalar(select(func.coalesce(func.sum(accounts.replies_reserved), 0))))
+        """What is held for living tenants."""
+        held = func.coalesce(func.sum(self._tables.accounts.c.replies_reserved), 0)
+        query = select(held).select_from(self._of_living(self._tables.accounts))
+        return int(await session.scalar(query))
 
     async def top(
         self, session: ReadSession, since: datetime, until: datetime, *, limit: int
@@ -165,14 +170,18 @@ class Statements:
         return int(await session.scalar(self._low(func.count())))
 
     def _low(self, *columns: ColumnElement[Any]) -> Select[Any]:
-        accounts, tenants = self._tables.accounts.c, self._organizations.c
-        joined = self._tables.accounts.join(self._organizations, tenants.id == accounts.organization_id)
+        accounts = self._tables.accounts.c
         return (
             select(*columns)
-            .select_from(joined)
+            .select_from(self._of_living(self._tables.accounts))
             .where(accounts.replies_remaining < accounts.low_balance_threshold)
-            .where(tenants.status != TenantStatus.DELETED.value)
         )
+
+    def _of_living(self, table: Table) -> Join:
+        """The rows of a table that belong to tenants that are not deleted."""
+        tenants = self._organizations.c
+        living = and_(tenants.id == table.c.organization_id, tenants.status != TenantStatus.DELETED.value)
+        return table.join(self._organizations, living)
 
     async def threshold(self, session: ReadSession, organization_id: str) -> int | None:
         accounts = self._tables.accounts.c

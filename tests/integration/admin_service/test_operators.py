@@ -137,7 +137,7 @@ async def test_the_list_filters_and_pages(process: AdminProcess) -> None:
     await process.add(name="Ada 100%")
     for number in range(4):
         process.clock.advance(1)
-        await process.add(Role.SUPPORT, operator_id=f"adm_s{number}")
+        await process.add(Role.SUPPORT, operator_id=f"adm_s{number}", name=f"Örjan Ek {number}")
     await process.add_pending("adm_p", "enr_p", role=Role.READ_ONLY)
     await process.ask("POST", deactivation("adm_s0"))
 
@@ -151,6 +151,7 @@ async def test_the_list_filters_and_pages(process: AdminProcess) -> None:
     assert await ids("?q=ADA") == ["adm_super_admin"]
     assert await ids("?q=%25") == ["adm_super_admin"]
     assert await ids("?q=s2%40example") == ["adm_s2"]
+    assert await ids("?q=%C3%96rjan+EK+1") == ["adm_s1"]
 
     seen: list[str] = []
     target = f"{OPERATORS}?limit=2"

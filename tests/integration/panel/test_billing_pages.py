@@ -6,6 +6,7 @@ from typing import Any
 
 from service_kit.identity.model import Role
 from tests.integration.panel.back_office import BackOffice, House, Shown, back_office
+from tests.integration.tenant_service.billing.billing_process import copy_grant
 
 BILLING = "/manage/billing"
 NEW = f"{BILLING}/packs/new"
@@ -329,6 +330,28 @@ async def test_a_grant_is_voided_with_a_reason(both: House) -> None:
     assert (await both.tenant.rows("credit_grants"))[0]["void_reason"] == REASON
     assert (await events(both)).count("billing.credits.voided") == 2  # the pair: tenant and global
     assert "This grant has ended" in late.words
+
+
+async def test_a_grant_behind_a_cut_list_can_be_taken_back(both: House) -> None:
+    """200 live grants before it: the page says that it is cut, and the new one has its undo and its steps."""
+    tenant = await acme(both)
+    await grant(both, tenant, expiresOn="2099-01-01")
+    whole = await both.office.get(f"/manage/tenants/{tenant}/billing")
+    await copy_grant(both.tenant, 199)
+    answer, _ = await grant(both, tenant, replies="7")
+    told = await both.office.get(answer.headers["Location"], Role.SUPPORT)
+    (made,) = [row for row in await both.tenant.rows("credit_grants") if row["amount"] == 7]
+    path = f"/manage/tenants/{tenant}/billing/grants/{made['id']}"
+    steps = [(await both.office.get(f"{path}/{step}")).status for step in ("void", "expiry")]
+
+    assert steps == [200, 200]
+    assert "grants are shown" not in whole.words
+    assert "Only the first 200 grants are shown" in told.words
+    assert "The replies were granted" in told.words
+    assert ("Undo: void this grant" in told.words, f'action="{path}/void"' in told.text) == (True, True)
+    done = await send(both.office, f"{path}/void", reason=REASON)
+    (made,) = [row for row in await both.tenant.rows("credit_grants") if row["amount"] == 7]
+    assert (done.status, made["void_reason"]) == (303, REASON)
 
 
 async def test_the_ledger_names_who_changed_it(both: House) -> None:

@@ -18,6 +18,7 @@ from service_kit.identity.model import Role
 from tests.fakes.tenant_api import FakeTenantApi
 from tests.integration.panel.back_office import BROWSER, BackOffice, House, back_office
 from tests.integration.panel.test_billing_pages import acme, grant, two_packs
+from tests.integration.tenant_service.billing.billing_process import copy_grant
 
 TENANTS = "/manage/tenants?format=csv"
 EVENT = "admin.list.exported"
@@ -238,6 +239,22 @@ async def test_packs_and_grants_are_files(both: House) -> None:
     rows = await recorded(both.office)
     assert [row["resource_id"] for row in rows] == ["credit-packs", "grants"]
     assert rows[1]["details"]["organizationId"] == tenant
+
+
+async def test_a_cut_list_of_grants_is_no_whole_file(both: House) -> None:
+    """The tenant service lists 200 grants: with that many the file is whole, with one more it says so."""
+    tenant = await acme(both)
+    await grant(both, tenant)
+    path = f"/manage/tenants/{tenant}/billing?format=csv"
+    await copy_grant(both.tenant, 199, remaining=0)
+    whole = records((await both.office.get(path)).text)
+    await copy_grant(both.tenant, 1, remaining=0)
+    file = await both.office.get(path)
+    cut = records(file.text)
+
+    assert (len(whole), whole[-1]["id"].startswith("grant_")) == (200, True)
+    assert (len(cut), cut[-1]["id"].startswith("# incomplete: only the first 200 rows")) == (201, True)
+    assert file.headers["X-Row-Limit"] == "200"
 
 
 async def test_the_ledger_is_guarded_like_every_list(both: House) -> None:

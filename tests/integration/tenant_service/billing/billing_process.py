@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientResponse
+from sqlalchemy import insert, select
 
 from service_kit.identity.keys import SigningKey, public_jwks
 from service_kit.identity.model import Role, Scope
 from service_kit.identity.signing import IdentitySigner, RequestBinding, Subject
+from service_kit.ids import IdFactory
+from tenant_service.tables import schema
 from tests.fixtures.identities import new_key
 from tests.integration.tenant_service.tenant_process import (
     AUDIENCE,
@@ -88,6 +91,15 @@ class BillingProcess:
         assert answer.status == 201, await answer.text()
         made: dict[str, Any] = await answer.json()
         return made
+
+
+async def copy_grant(process: TenantProcess, count: int, **changes: object) -> None:
+    """So many more grants like the first one, without an entry in the ledger."""
+    grants, ids = schema().billing.grants, IdFactory(process.clock)
+    async with process.database.write() as session:
+        row = (await session.rows(select(grants).order_by(grants.c.id)))[0]
+        copies = [{**row, **changes, "id": ids.new("grant")} for _ in range(count)]
+        await session.execute(insert(grants), copies)
 
 
 @asynccontextmanager

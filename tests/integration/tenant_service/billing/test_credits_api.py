@@ -10,7 +10,9 @@ from tests.integration.tenant_service.billing.billing_process import (
     REASON,
     BillingProcess,
     billing_process,
+    copy_grant,
 )
+from tests.integration.tenant_service.tenant_process import new_tenant
 
 
 def of(billing: BillingProcess, what: str) -> str:
@@ -47,6 +49,38 @@ async def test_an_operator_grants_credit(billing: BillingProcess) -> None:
     assert {(row["actor_id"], row["reason"], row["ticket_ref"]) for row in rows} == {
         ("adm_support", REASON, "T-1")
     }
+
+
+async def test_a_cut_list_of_grants_says_so(billing: BillingProcess) -> None:
+    """200 grants are the whole list; with one more the answer says so, and the one is had by its id."""
+    last = (await billing.grant(5, key="a", priority=100))["grant"]
+    await copy_grant(billing.process, 199, priority=1)
+    whole = await (await billing.ask("GET", of(billing, "billing"))).json()
+    first = await billing.grant(1, key="b", priority=1)
+    cut = await (await billing.ask("GET", of(billing, "billing"))).json()
+    one = await (await billing.ask("GET", of(billing, f"billing?grant={last['id']}"))).json()
+    none = [
+        await billing.ask("GET", of(billing, f"billing?grant={named}"))
+        for named in ("grant_nothing", "grant_01KDYAK348C5X7SGAGCBQF0001")
+    ]
+    long = await billing.ask("GET", of(billing, f"billing?grant={'g' * 65}"))
+
+    assert (len(whole["grants"]), whole["grantsCut"]) == (200, False)
+    assert (len(cut["grants"]), cut["grantsCut"]) == (200, True)
+    assert last["id"] not in {grant["id"] for grant in cut["grants"]}
+    assert first["grant"]["id"] in {grant["id"] for grant in cut["grants"]}
+    assert (one["grants"], one["grantsCut"], one["balance"]) == ([last], False, cut["balance"])
+    assert [(answer.status, (await answer.json())["grants"]) for answer in none] == [(200, [])] * 2
+    assert long.status == 400
+
+
+async def test_a_grant_of_another_tenant_is_not_listed(billing: BillingProcess) -> None:
+    """Naming a grant in the query opens no other tenant's."""
+    grant = (await billing.grant(5, key="a"))["grant"]["id"]
+    other = (await (await billing.process.create(new_tenant("other"), key="other")).json())["orgId"]
+    answer = await billing.ask("GET", f"/api/admin/tenants/{other}/billing?grant={grant}")
+
+    assert (answer.status, (await answer.json())["grants"]) == (200, [])
 
 
 async def test_fifty_double_clicks_are_one_grant(billing: BillingProcess) -> None:
@@ -230,6 +264,28 @@ async def test_a_suspended_tenant_gets_credit_and_cannot_use_it(billing: Billing
     assert {(await answer.json())["code"] for answer in answers} == {"TENANT_DELETED"}
 
 
+async def test_a_key_is_answered_after_the_tenant_is_deleted(billing: BillingProcess) -> None:
+    """http-api 3.0, G-12: a repeat of what was done hears what it came to; a new key is refused."""
+    grants, wish, why = of(billing, "credits/grants"), {"replies": 5, "reason": REASON}, {"reason": REASON}
+    made = await billing.ask("POST", grants, wish, idempotency_key="k")
+    void = f"{grants}/{(await made.json())['grant']['id']}/void"
+    voided = await billing.ask("POST", void, why, idempotency_key="v")
+    assert (made.status, voided.status) == (201, 200)
+    await billing.process.sql(
+        "UPDATE organizations SET status = 'deleted', deleted_at = created_at, deleted_by = 'adm_1'"
+    )
+
+    for target, body, key, before in ((grants, wish, "k", made), (void, why, "v", voided)):
+        again = await billing.ask("POST", target, body, idempotency_key=key)
+        assert (again.status, again.headers["Idempotency-Replayed"]) == (before.status, "true")
+        assert await again.json() == await before.json()
+        new = await billing.ask("POST", target, body, idempotency_key=f"{key}-new")
+        assert (new.status, (await new.json())["code"]) == (409, "TENANT_DELETED")
+        other = {**body, "reason": "another good reason"}
+        reused = await billing.ask("POST", target, other, idempotency_key=key)
+        assert (reused.status, (await reused.json())["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
 async def test_the_ledger_is_a_list_with_pages(billing: BillingProcess) -> None:
     """R-022: newest first, filtered by kind and time, with cursors that hold for their filter alone."""
     await billing.grant(100, key="a")
@@ -291,6 +347,33 @@ async def test_the_summary_adds_up(billing: BillingProcess) -> None:
     for query in ("from=2024-01-01&to=2026-01-01", "from=2026-01-02&to=2026-01-01", "from=yesterday"):
         refused = await billing.ask("GET", f"/api/admin/billing/summary?{query}")
         assert (refused.status, (await refused.json())["code"]) == (400, "QUERY_INVALID")
+
+
+async def test_a_deleted_tenant_is_owed_nothing(billing: BillingProcess) -> None:
+    """R-019: what is outstanding is what tenants may still use; one that comes back may use its again."""
+    await billing.grant(100, key="a")
+    await billing.use("reserve", {"amount": 5}, key="h")
+    other = await (await billing.process.create(new_tenant("other"))).json()
+    body = {"replies": 7, "reason": REASON}
+    target = f"/api/admin/tenants/{other['orgId']}/credits/grants"
+    assert (await billing.ask("POST", target, body, idempotency_key="o")).status == 201
+
+    async def liability() -> object:
+        summary = await billing.ask("GET", "/api/admin/billing/summary")
+        return (await summary.json())["liability"]
+
+    whole = await liability()
+    assert (await billing.ask("DELETE", f"/api/admin/tenants/{billing.tenant}")).status == 200
+    without = await liability()
+    assert (await billing.ask("DELETE", f"/api/admin/tenants/{other['orgId']}")).status == 200
+    nothing = await liability()
+    assert (await billing.ask("POST", f"/api/admin/tenants/{billing.tenant}/restore")).status == 200
+    back = await liability()
+
+    assert whole == {"replies": 107, "byCategory": {"promotional": 102}, "reserved": 5}
+    assert without == {"replies": 7, "byCategory": {"promotional": 7}, "reserved": 0}
+    assert nothing == {"replies": 0, "byCategory": {}, "reserved": 0}
+    assert back == {"replies": 100, "byCategory": {"promotional": 95}, "reserved": 5}
 
 
 async def test_what_hits_the_tenant_page(billing: BillingProcess) -> None:

@@ -1,13 +1,17 @@
 """Many at once: credit is used exactly as often as it is there, and one key has one effect."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from service_kit.db.session import WriteSession
 from service_kit.errors import ConflictError, ForbiddenError, UnprocessableError
 from service_kit.identity.model import Role
+from tenant_service.billing.credits.models import Balance
+from tenant_service.billing.credits.repository import CreditRepository
 from tenant_service.billing.credits.runtime_schemas import Hold, Remark, Use
-from tenant_service.billing.credits.schemas import NewGrant, VoidGrant
+from tenant_service.billing.credits.schemas import NewExpiry, NewGrant, VoidGrant
 from tenant_service.billing.credits.service import Caps
 from tests.integration.tenant_service.billing.ledger_house import REASON, LedgerHouse, ledger_house
 from tests.integration.tenant_service.tenant_process import asker
@@ -184,6 +188,49 @@ async def test_two_runs_of_a_job_book_once(house: LedgerHouse) -> None:
     rows = await house.rows("SELECT scope FROM audit_events WHERE event = 'billing.credits.expired'")
     assert [row["scope"] for row in rows] == ["tenant"] * 4
     await settled(house, tenant)
+
+
+async def test_what_comes_back_after_the_expiry_was_booked_expires_too(house: LedgerHouse) -> None:
+    """G-12, G-13: a clock that is late gives back credit that ended; each time the job books it once more."""
+    tenant = await house.tenant()
+    grant = (await house.grant(tenant, 20, expires_in_days=1)).grant
+    runtime, jobs, end = house.parts.runtime, house.parts.jobs, grant.expires_at
+    assert end is not None
+    used = await runtime.consume("r", tenant, Use(amount=5), key="u")
+    held = await runtime.reserve("r", tenant, Hold(amount=4, ttl_seconds=86_400), key="h")
+    house.clock.advance(86_399)
+    assert await jobs.expire_grants(end + timedelta(seconds=1), 10) == 1
+
+    await runtime.restore("r", tenant, used.answer.txn_id, Remark(), key=None)
+    assert (await house.balance(tenant)).remaining == 5
+    later = end + timedelta(seconds=60)
+    counts = await asyncio.gather(*(jobs.expire_grants(later, 10) for _ in range(3)))
+    assert sum(counts) == 1
+    await runtime.release("r", tenant, held.answer.reservation_id, Remark(), key=None)
+    assert (await house.balance(tenant)).remaining == 4
+    assert [await jobs.expire_grants(end + timedelta(seconds=120), 10) for _ in range(2)] == [1, 0]
+
+    balance = await house.balance(tenant)
+    assert (balance.remaining, balance.reserved, balance.expired) == (0, 0, 20)
+    await settled(house, tenant)
+
+
+async def test_an_expiry_is_not_moved_by_who_waited_past_it(
+    sqlite_house: LedgerHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G-12: whether a grant has ended is asked under the account's lock, not before it."""
+    tenant = await sqlite_house.tenant()
+    grant = (await sqlite_house.grant(tenant, 5, expires_in_days=1)).grant
+    whole = CreditRepository.lock
+
+    async def late(self: CreditRepository, session: WriteSession, organization_id: str) -> Balance | None:
+        sqlite_house.clock.advance(86_400)
+        return await whole(self, session, organization_id)
+
+    monkeypatch.setattr(CreditRepository, "lock", late)
+    wish = NewExpiry(expires_at=None, reason=REASON)
+    with pytest.raises(ConflictError, match="GRANT_EXPIRED"):
+        await sqlite_house.parts.grants.change_expiry(asker(), tenant, grant.id, wish, once=None)
 
 
 async def test_support_grants_within_its_cap(sqlite_house: LedgerHouse) -> None:

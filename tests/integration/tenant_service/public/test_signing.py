@@ -19,6 +19,7 @@ from tests.integration.tenant_service.public.tenant_site import (
     Browser,
     TenantSite,
     cookie_of,
+    tenant_site,
 )
 
 SIGN_IN = "/api/auth/sign-in/email"
@@ -107,6 +108,24 @@ async def test_an_account_has_ten_tries(site: TenantSite) -> None:
     assert (await sign_in(site.browser())).status == 200
     [credential] = await site.process.rows("user_credentials")
     assert (credential["failed_count"], credential["locked_until"]) == (0, None)
+
+
+async def test_a_network_has_a_hundred_tries(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """http-api 3.3: all addresses of one customer's IPv6 network are one address, another's are not."""
+    monkeypatch.setattr(Passwords, "_verify", lambda *_: False)
+    async with tenant_site(sqlite_url, TENANT_PUBLIC_TRUSTED_PROXIES="127.0.0.0/8") as site:
+        await site.tenant()
+
+        async def tried(address: str, number: int) -> int:
+            body = {"email": f"p{number}@example.com", "password": OTHER_PASSWORD}
+            headers = {"X-Forwarded-For": address}
+            return (await site.browser().ask("POST", SIGN_IN, body, headers=headers)).status
+
+        statuses = [await tried(f"2001:db8::{number:x}", number) for number in range(1, 101)]
+
+        assert statuses == [401] * 100
+        assert await tried("2001:db8::ffff", 101) == 429
+        assert await tried("2001:db8:0:1::1", 102) == 401
 
 
 async def test_a_right_password_clears_the_count(sqlite_site: TenantSite) -> None:

@@ -173,6 +173,7 @@ BILLING_PAGES: Final = (
         ),
     ),
     Page("billing-tenant", _FRAME, _TENANT),
+    Page("billing-tenant-cut", _FRAME, replace(_TENANT, grants_cut=True)),
     Page(
         "billing-tenant-empty",
         _READER,

@@ -1,13 +1,16 @@
 """What is let in as a password, and how it is proven."""
 
 import asyncio
+import unicodedata
+from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 
 from tenant_service.people.common_passwords import is_common
 from tenant_service.people.errors import PasswordTooWeakError
-from tenant_service.people.passwords import AT_ONCE, Passwords, require_strong
+from tenant_service.people.passwords import AT_ONCE, MOST, Passwords, require_strong
 
 COMMON = (
     "password1234",
@@ -69,6 +72,58 @@ async def test_a_password_is_proven_in_either_spelling() -> None:
     assert not await passwords.proves(long, "q" * 72 + "-other")
     assert not await passwords.proves(None, "whatever it is")
     assert not await passwords.proves("no hash at all", "whatever it is")
+    passwords.close()
+
+
+async def test_what_may_be_set_can_be_proven() -> None:
+    """data-model 2.5: the length that counts is that of the one spelling, for who sets and who signs in."""
+    accented = [letter for letter in map(chr, range(0xC0, 0x180)) if unicodedata.decomposition(letter)]
+    long = "".join(accented[7 * number % len(accented)] for number in range(200))
+    # U+1F82 is four code points where it is decomposed, and none is more.
+    longest = "\u1f82" + "".join(accented[5 * number % len(accented)] for number in range(MOST - 1))
+    passwords = Passwords()
+
+    for normal in (long, longest, "\u1f82" * MOST):
+        spelled = unicodedata.normalize("NFD", normal)
+        assert len(unicodedata.normalize("NFC", spelled)) <= MOST < len(spelled)
+        stored = await passwords.hash(spelled)
+        assert await passwords.proves(stored, spelled)
+        assert await passwords.proves(stored, normal)
+        assert not await passwords.proves(stored, normal[:-1])
+        assert not await passwords.proves(stored, spelled + "e")
+    for spelled in (long, longest):
+        require_strong(unicodedata.normalize("NFD", spelled), ())
+    passwords.close()
+
+
+@pytest.mark.parametrize("spelled", ["\u1f82" * (MOST + 1), "q" * (MOST + 1)])
+async def test_what_is_too_long_is_neither_set_nor_proven(spelled: str) -> None:
+    """data-model 2.5: a text of more characters than a password has, in either spelling."""
+    decomposed, passwords = unicodedata.normalize("NFD", spelled), Passwords()
+
+    with pytest.raises(PasswordTooWeakError) as refusal:
+        require_strong(decomposed, ())
+    assert refusal.value.fields[0].code == "TOO_LONG"
+    assert not await passwords.proves(await passwords.hash(decomposed), decomposed)
+    passwords.close()
+
+
+async def test_marks_without_end_are_not_put_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """attacks.md section 5: composing takes the square of the marks on a letter; a form holds 10,000."""
+    asked: list[int] = []
+
+    def normalize(form: Literal["NFC"], text: str) -> str:
+        asked.append(len(text))
+        return unicodedata.normalize(form, text)
+
+    seen = SimpleNamespace(normalize=normalize, category=unicodedata.category)
+    monkeypatch.setattr("tenant_service.people.passwords.unicodedata", seen)
+    passwords, endless = Passwords(), "a" + "\u0315\u0300" * 5_000
+
+    assert not await passwords.proves(None, endless)
+    with pytest.raises(PasswordTooWeakError, match="PASSWORD_TOO_WEAK"):
+        require_strong(endless, ())
+    assert max(asked) <= 4 * MOST + 1
     passwords.close()
 
 
