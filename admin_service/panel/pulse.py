@@ -48,7 +48,7 @@ async def take_pulse(services: PanelServices, call: Call) -> Pulse:
         ),
         both(
             _dead(services, call) if may(Permission.VIEW_SYSTEM_METRICS) else _nothing(),
-            _broken(services, call) if may(Permission.VIEW_AUDIT_LOGS_GLOBAL) else _nothing(),
+            _broken(services, call) if may(Permission.VIEW_ADMIN_AUDIT_EVENTS) else _nothing(),
         ),
     )
     missing = lists and (counts is None or attention is None)
@@ -126,7 +126,10 @@ async def _dead(services: PanelServices, call: Call) -> int | None:
 
 
 async def _broken(services: PanelServices, call: Call) -> bool | None:
-    """Each service verifies its own log without end, and records a break once; so a row tells of one."""
+    """Each service verifies its own log without end, and records a break once; so a row tells of one.
+
+    Only whoever may read that row may ask: to anybody else every log would look intact (R-080).
+    """
     found = await services.audit.page(
         reader_of(call), AuditFilter(event=BROKEN.name), limit=1, allow_partial=True
     )

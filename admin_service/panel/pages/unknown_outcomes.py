@@ -29,7 +29,7 @@ UNKNOWN_NOTICES: Final[Mapping[str, Notice]] = {
 }
 """By code: every refusal after which the change may have been done all the same."""
 
-_NOTHING_TRIED: Final = "CSRF_REJECTED"
+_IS_USED: Final = "IDEMPOTENCY_KEY_REUSED"
 
 
 def is_unknown(error: ProblemError | None) -> bool:
@@ -38,11 +38,12 @@ def is_unknown(error: ProblemError | None) -> bool:
 
 
 def next_key(form: Form, error: ProblemError) -> str:
-    """The key of the form that comes back: the same while its change may have been done, else a new one.
+    """The key of the form that comes back: the same, unless it stands for another change already.
 
-    A form that was only open for too long keeps its key too: it may have been sent before.
+    A refused request leaves its key free. Also a wrong field keeps it: the form may have been sent before, by
+    somebody who does not know yet whether that counted.
     """
-    if not is_unknown(error) and error.code != _NOTHING_TRIED:
+    if error.code == _IS_USED:
         return new_idempotency_key()
     try:
         return form.idempotency_key

@@ -119,7 +119,7 @@ async def test_wrong_fields_are_named_and_kept(office: BackOffice, tenants: Fake
     assert_values_kept(page)
     assert {"#name", "#primaryAdminEmail"} <= page.links
     assert "Enter one plain email address" in page.words
-    assert page.value("idempotency_key") != fields["idempotency_key"]
+    assert page.value("idempotency_key") == fields["idempotency_key"]
     assert page.tree.findtext(".//title", "").startswith("Error: ")
 
 
@@ -160,7 +160,7 @@ async def test_a_slug_that_is_gone_comes_with_free_ones(
 async def test_other_refusals_are_told_above_the_form(
     office: BackOffice, tenants: FakeTenantApi, error: UnprocessableError, words: str
 ) -> None:
-    """What is no field's fault stands above the form; the key stays where the tenant may be there."""
+    """What is no field's fault stands above the form; the key stays where it stands for no other change."""
     tenants.steer.refuses = error
     fields = await filled(office)
     page = await send(office, fields)
@@ -170,7 +170,8 @@ async def test_other_refusals_are_told_above_the_form(
     assert words in page.words
     assert "was not created" not in page.words or not may_be_done
     assert_values_kept(page)
-    assert (page.value("idempotency_key") == fields["idempotency_key"]) == may_be_done
+    is_used = error.code == "IDEMPOTENCY_KEY_REUSED"
+    assert (page.value("idempotency_key") != fields["idempotency_key"]) == is_used
 
 
 async def test_markup_that_was_typed_comes_back_as_text(office: BackOffice, tenants: FakeTenantApi) -> None:

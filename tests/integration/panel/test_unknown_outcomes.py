@@ -123,6 +123,19 @@ class TestTheTenantService:
         assert (refused.status, "sent before, with other values" in refused.words) == (422, True)
         assert [row["amount"] for row in await self.whole.tenant.rows("credit_grants")] == [500]
 
+    async def test_a_wrong_field_after_it_is_no_way_to_a_second_grant(self) -> None:
+        """A refusal keeps the key: the form may have counted before, and nobody has found out yet."""
+        tenant = await acme(self.whole)
+        self.lose()
+        page, _ = await grant(self.whole, tenant)
+        path = f"{BILLING}/grant/{tenant}"
+        wrong = await self.whole.office.post(path, {**page.fields(), "reason": "short"}, Role.SUPPORT)
+        preview = await self.whole.office.post(path, {**wrong.fields(), "reason": REASON}, Role.SUPPORT)
+        again = await self.whole.office.post(path, preview.fields(), Role.SUPPORT)
+
+        assert [wrong.status, preview.status, again.status] == [422, 200, 303]
+        assert len(await self.whole.tenant.rows("credit_grants")) == 1
+
     async def test_a_form_left_open_for_too_long_keeps_its_key(self) -> None:
         """It may have been sent before: refused for its token only, it is still the same form."""
         tenant = await acme(self.whole)
