@@ -9,9 +9,15 @@ from aiohttp.web_protocol import RequestHandler
 
 
 class PatientConnection(RequestHandler):
-    """On shutdown aiohttp reads nothing more: the body of a running request would never be whole."""
+    """What aiohttp forgets while a process leaves: the rest of a body, and a handler whose client is gone."""
 
     __slots__ = ()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        task = self._task_handler
+        super().connection_lost(exc)
+        if task is not None and not task.done():
+            self._task_handler = task  # it works on for a client who has left: whoever cuts off must find it
 
     def data_received(self, data: bytes) -> None:
         request = self._current_request

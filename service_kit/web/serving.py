@@ -93,10 +93,12 @@ async def serving(sites: Sequence[Site], *, drain_seconds: float = DRAIN_SECONDS
     listeners: list[_Listener] = []
     try:
         for site in sites:
-            listener = _Listener(site, drain_seconds)
-            listeners.append(listener)
-            await listener.start()
-            _log.info("listening", listener=site.name, address=str(site.listen))
+            listeners.append(_Listener(site, drain_seconds))
+            await listeners[-1].prepare()
+        # Who waits for nothing opens first: nobody else is kept out, and /readyz says what is waited for.
+        for listener in sorted(listeners, key=lambda each: bool(each.site.opens_when)):
+            await listener.open()
+            _log.info("listening", listener=listener.site.name, address=str(listener.site.listen))
         yield
     finally:
         loop = asyncio.get_running_loop()
@@ -134,8 +136,12 @@ class _Listener:
     def has_connections(self) -> bool:
         return self._runner.server is not None and bool(self._runner.server.connections)
 
-    async def start(self) -> None:
+    async def prepare(self) -> None:
+        """Start the application; a later one may stand on it."""
         await self._runner.setup()
+
+    async def open(self) -> None:
+        """Listen. Raises PortInUseError."""
         await _until_it_can_serve(self.site)
         opened = await self._open()
         self._sockets, self._file = opened.sets[0], opened.file

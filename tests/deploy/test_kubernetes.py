@@ -360,3 +360,41 @@ def test_the_monitor_scrapes_what_is_there() -> None:
         name for name, _, _ in our_containers(kustomized(KUBERNETES / "overlays" / "standalone"))
     }
     assert [(e["port"], e["path"]) for e in spec["podMetricsEndpoints"]] == [("ops", "/metrics")]
+
+
+def test_the_monitor_names_the_jobs_as_the_rules_do() -> None:
+    """The operator's own `job` is the monitor's name: no rule would ever have fired."""
+    (monitor,) = kustomized(KUBERNETES / "components" / "monitoring")
+    spec = monitor["spec"]
+    (endpoint,) = spec["podMetricsEndpoints"]
+    prometheus = yaml.safe_load((KUBERNETES.parent / "monitoring" / "prometheus.yml").read_text())
+    jobs = [
+        found.expand(rule["replacement"].replace("$", "\\"))
+        for name in spec["selector"]["matchExpressions"][0]["values"]
+        for rule in endpoint["relabelings"]
+        if (found := re.fullmatch(rule["regex"], name))
+    ]
+
+    assert {rule["targetLabel"] for rule in endpoint["relabelings"]} == {"job"}
+    assert sorted(jobs) == sorted(
+        one["job_name"] for one in prometheus["scrape_configs"] if one["job_name"].startswith("sallyport-")
+    )
+
+
+def test_the_tenants_hosts_know_who_asks() -> None:
+    """Behind an ingress everybody would share the sign-in limit of one address."""
+    manifests = kustomized(KUBERNETES / "overlays" / "standalone")
+    (config,) = [
+        one
+        for one in manifests
+        if one["kind"] == "ConfigMap" and one["metadata"]["name"].startswith("sallyport")
+    ]
+    served = [
+        {one["name"] for one in container["env"]}
+        for process, container, _ in our_containers(manifests)
+        if process == "tenant-service"
+    ]
+    names = next(names for names in served if "TENANT_PUBLIC_LISTEN" in names)
+
+    assert "TENANT_PUBLIC_TRUSTED_PROXIES" in names
+    assert config["data"]["TENANT_PUBLIC_TRUSTED_PROXIES"]

@@ -131,6 +131,52 @@ async def test_a_request_that_never_ends_does_not_hold_the_stop(drain_seconds: f
     assert started.seconds >= drain_seconds
 
 
+async def test_a_handler_whose_client_has_left_is_cut_off_too() -> None:
+    """By then its task is forgotten by aiohttp, which would wait for it without an end."""
+    port, arrived, canceled = free_port(), asyncio.Event(), asyncio.Event()
+
+    async def endless(_request: web.Request) -> web.Response:
+        arrived.set()
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            canceled.set()
+            raise
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", endless)
+    async with asyncio.timeout(30), serving([site(port, app=app)], drain_seconds=0):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(A_REQUEST)
+        await arrived.wait()
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+
+    assert canceled.is_set()
+
+
+async def test_who_waits_for_nothing_opens_first() -> None:
+    """The operations listener says what is waited for, and a taken port is told at once."""
+    port, ops = free_port(), free_port()
+
+    async def never() -> Readiness:
+        return Readiness("keys", ready=False)
+
+    def sites() -> list[Site]:
+        return [replace(site(port), opens_when=[never]), site(ops, "ops")]
+
+    server = asyncio.create_task(serving(sites()).__aenter__())
+    await until_it_listens(ops)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await ask(port)
+    server.cancel()
+    await asyncio.gather(server, return_exceptions=True)
+    with socket.create_server(("127.0.0.1", ops)), pytest.raises(PortInUseError):
+        async with serving(sites()):
+            pytest.fail("must not run")
+
+
 async def test_two_listeners_share_the_drain_time() -> None:
     """A request on each that never ends: they are waited for at the same time."""
     ports, arrived = [free_port(), free_port()], [asyncio.Event(), asyncio.Event()]
