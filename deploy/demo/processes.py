@@ -85,18 +85,16 @@ class Processes:
         await process.wait()
         return program
 
-    async def stop(self) -> None:
-        """End them, the front door first; kill only what does not end in time."""
+    async def stop(self) -> Sequence[str]:
+        """End them, the front door first; returns the names of those that had to be killed."""
         for _, process in self._running:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        for _, process in self._running:
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await process.wait()
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+        return [
+            program.name
+            for program, process in self._running
+            if not await ended_by_itself(process, STOP_SECONDS)
+        ]
 
     def log_of(self, name: str) -> Path:
         return self._logs / f"{name}.log"
@@ -120,6 +118,19 @@ class Processes:
         log = self.log_of(program.name)
         lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         return "\n".join([f"The end of {log}:", *(f"  {line}" for line in lines)])
+
+
+async def ended_by_itself(process: asyncio.subprocess.Process, within: float) -> bool:
+    """Wait until a process that was asked to end has ended; one that does not within seconds is killed."""
+    try:
+        async with asyncio.timeout(within):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        return False
+    return True
 
 
 def refuse_taken_ports(programs: Sequence[Program]) -> None:

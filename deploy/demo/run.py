@@ -110,7 +110,8 @@ async def _run(ports: Ports, data: Path) -> None:
         await _unless(stop, processes.until_one_ends())
     finally:
         _say("\nStopping …")
-        await processes.stop()
+        for name in await processes.stop():
+            _say(f"{name} did not end in time and was killed; its log: {processes.log_of(name)}")
     _say("All processes have ended.")
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import aiohttp
 
-from deploy.demo.processes import DemoError
+from deploy.demo.processes import DemoError, ended_by_itself
 from deploy.local.stack import Program
 
 READY_SECONDS: Final = 60.0
@@ -59,13 +59,9 @@ class Keeper:
         for process in self._running.values():
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        for process in self._running.values():
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await process.wait()
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+        for name, process in self._running.items():
+            if not await ended_by_itself(process, STOP_SECONDS):
+                say(f"{name} did not end within {STOP_SECONDS:.0f} s and was killed")
 
     async def _keep(self, program: Program) -> None:
         while not self._leaving:

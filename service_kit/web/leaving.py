@@ -3,6 +3,7 @@
 It touches names that aiohttp does not document; pyproject.toml pins the range.
 """
 
+import asyncio
 from collections.abc import Iterable
 
 from aiohttp.web_protocol import RequestHandler
@@ -18,6 +19,13 @@ class PatientConnection(RequestHandler):
         super().connection_lost(exc)
         if task is not None and not task.done():
             self._task_handler = task  # it works on for a client who has left: whoever cuts off must find it
+            # A turn later: by then a request that had just come is being worked on.
+            self._loop.call_soon(self._wait_for_no_body, task)
+
+    def _wait_for_no_body(self, task: "asyncio.Task[None]") -> None:
+        """Nobody sends the rest of a body that was answered early. aiohttp would wait ten seconds for it."""
+        if not self._request_in_progress:
+            task.cancel()
 
     def data_received(self, data: bytes) -> None:
         request = self._current_request

@@ -156,6 +156,41 @@ async def test_a_handler_whose_client_has_left_is_cut_off_too() -> None:
     assert canceled.is_set()
 
 
+async def test_a_body_that_nobody_sends_any_more_does_not_hold_the_stop() -> None:
+    """Its request was answered early and its client has left: aiohttp waited ten seconds for the rest."""
+    port = free_port()
+    app = web.Application()
+    app.router.add_post("/", fine)
+    async with serving([site(port, app=app)]):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nthe first")
+        await reader.readuntil(b"fine")
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+        started = Stopwatch()
+    assert started.awake < 1
+
+
+async def test_a_request_whose_client_leaves_at_once_is_worked_on_all_the_same() -> None:
+    """Only the wait for a rest of a body ends with its client."""
+    port, done = free_port(), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.Response:
+        await asyncio.sleep(0.1)
+        done.set()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", slow)
+    async with serving([site(port, app=app)]):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nthe first")
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+        async with asyncio.timeout(10):
+            await done.wait()
+
+
 async def test_who_waits_for_nothing_opens_first() -> None:
     """The operations listener says what is waited for, and a taken port is told at once."""
     port, ops = free_port(), free_port()
