@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Executable, RowMapping, text
@@ -22,6 +23,10 @@ from service_kit.telemetry.logging import get_logger
 
 _PASSING_STATES: Final = ("08", "40", "53", "55P03", "57")
 """PostgreSQL's words for: no connection, conflict of transactions, no room, lock timeout, told to stop."""
+
+_ONE_MOMENT: Final[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""Every statement of a read sees the same state on PostgreSQL too, as it does on SQLite. It holds no lock."""
+_PING_SECONDS: Final = 2.0
 
 _log = get_logger(__name__)
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -124,11 +129,13 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
-        """A read-only transaction. Raises UnavailableError when the database does not answer."""
+        """A read-only transaction that sees one moment, that of its first statement.
+
+        Raises UnavailableError when the database does not answer.
+        """
+        options = _ONE_MOMENT if self.dialect == "postgresql" else {}
         with _translated(self.use):
-            async with _begun(self._read, self.use) as connection:
-                if self.dialect == "postgresql":
-                    await connection.execute(text("SET TRANSACTION READ ONLY"))
+            async with _begun(self._read, self.use, options) as connection:
                 await self._take_role(connection)
                 yield ReadSession(connection)
 
@@ -154,7 +161,7 @@ class Database:
 
     async def ping(self) -> None:
         """Prove that the database answers, for readiness. Raises UnavailableError."""
-        async with self.read() as session, asyncio.timeout(2):
+        async with self.read() as session, asyncio.timeout(_PING_SECONDS):
             await session.scalar(text("SELECT 1"))
 
     async def close(self) -> None:
@@ -164,7 +171,9 @@ class Database:
 
 
 @asynccontextmanager
-async def _begun(engine: AsyncEngine, use: PoolUse) -> AsyncIterator[AsyncConnection]:
+async def _begun(
+    engine: AsyncEngine, use: PoolUse, options: Mapping[str, Any] = MappingProxyType({})
+) -> AsyncIterator[AsyncConnection]:
     """A connection in a transaction that commits when the block ends well."""
     async with AsyncExitStack() as stack:
         use.waiting += 1
@@ -175,6 +184,8 @@ async def _begun(engine: AsyncEngine, use: PoolUse) -> AsyncIterator[AsyncConnec
             raise _unavailable() from error
         finally:
             use.waiting -= 1
+        if options:
+            await connection.execution_options(**options)
         async with connection.begin():
             yield connection
 

@@ -117,6 +117,28 @@ async def test_a_reader_sees_no_uncommitted_change(database: Database) -> None:
     assert await ids(database) == ["a"]
 
 
+async def test_every_statement_of_a_read_sees_the_same_moment(database: Database) -> None:
+    """What is committed between two statements is for the next read; the writer waits for nobody."""
+    async with database.read() as reader:
+        before = await reader.rows(select(NOTES))
+        async with asyncio.timeout(20), database.write() as session:
+            await session.execute(insert(NOTES).values(id="a"))
+        after = await reader.rows(select(NOTES))
+
+    assert (before, after) == ([], [])
+    assert await ids(database) == ["a"]
+
+
+async def test_a_write_that_follows_a_read_locks_what_is_there_now(database: Database) -> None:
+    """The one moment ends with the read: the same connection, used to write, sees every commit again."""
+    await ids(database)
+    async with database.write() as session:
+        await session.execute(insert(NOTES).values(id="a"))
+        assert await session.scalar(select(NOTES.c.id)) == "a"
+        if database.dialect == "postgresql":
+            assert await session.scalar(text("SHOW transaction_isolation")) == "read committed"
+
+
 async def test_first_and_scalar_say_none_for_nothing(database: Database) -> None:
     """No row is None, not an error."""
     async with database.read() as session:

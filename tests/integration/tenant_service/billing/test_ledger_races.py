@@ -44,6 +44,20 @@ async def test_exactly_as_many_consumers_succeed_as_there_is_credit(house: Ledge
     await settled(house, tenant)
 
 
+async def test_a_proof_waits_for_nobody(house: LedgerHouse) -> None:
+    """G-13: it reads one moment, so that it needs no lock, and a change in the middle is no mismatch."""
+    tenant = await house.tenant()
+    await house.grant(tenant, 7)
+    await house.sql("UPDATE billing_accounts SET replies_used = 1, replies_remaining = 6")
+
+    async with house.database.write() as session:
+        await house.parts.credits.lock(session, tenant)
+        async with asyncio.timeout(2):  # a lock is waited for three seconds
+            _count, mismatches = await house.parts.verifier.verify_tenant(tenant)
+
+    assert [one.what for one in mismatches] == ["replies_remaining", "replies_used"]
+
+
 async def test_one_key_has_one_effect_and_one_answer(house: LedgerHouse) -> None:
     """G-12, G-13: the same key 50 times at once consumes once and answers 50 times the same."""
     tenant = await house.tenant()

@@ -1,6 +1,13 @@
 """Credit packs over HTTP: made, changed, offered or not, ordered, deleted (R-024…R-028)."""
 
+from collections.abc import Sequence
+
+from sqlalchemy import Executable, RowMapping
+
+from service_kit.db.session import ReadSession
 from service_kit.identity.model import Role
+from tenant_service.billing.packs.repository import PackRepository
+from tenant_service.tables import schema
 from tests.integration.tenant_service.billing.billing_process import PACKS, BillingProcess, new_pack
 
 
@@ -161,3 +168,25 @@ async def test_a_key_makes_a_pack_once(sqlite_billing: BillingProcess) -> None:
     assert again.headers["Idempotency-Replayed"] == "true"
     assert await first.json() == await again.json()
     assert len(await sqlite_billing.process.rows("credit_packs")) == 1
+
+
+async def test_a_list_that_is_read_while_a_pack_goes_is_as_it_was(billing: BillingProcess) -> None:
+    """R-024, R-028: packs and prices are two statements: a delete between them spoils no list."""
+    pack, other = await made(billing, "Small"), await made(billing, "Other")
+    process, statuses = billing.process, list[int]()
+
+    class Interrupted(ReadSession):
+        """Somebody deletes the pack after the first statement."""
+
+        async def rows(self, query: Executable) -> Sequence[RowMapping]:
+            found = await super().rows(query)
+            if not statuses:
+                gone = await billing.ask("DELETE", f"{PACKS}/{pack['id']}?confirm=Small", if_match='"1"')
+                statuses.append(gone.status)
+            return found
+
+    async with process.database.read() as session:
+        packs = await PackRepository(schema().billing).all(Interrupted(session._connection))
+
+    assert statuses == [204]
+    assert {each.id: len(each.prices) for each in packs} == {pack["id"]: 2, other["id"]: 2}
