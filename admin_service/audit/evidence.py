@@ -44,6 +44,11 @@ class Evidence:
         return sum(one.count for one in self.events)
 
     @property
+    def by_others(self) -> int:
+        """What was done by actors who are not listed: operators always are."""
+        return self.total - sum(one.count for one in self.actors)
+
+    @property
     def privileged(self) -> Sequence[EventCount]:
         """What was recorded as WARNING or worse."""
         return [one for one in self.events if one.severity in _PRIVILEGED]

@@ -119,6 +119,7 @@ def summary(evidence: Evidence) -> str:
         "to": evidence.until,
         "events": [asdict(one) for one in evidence.events],
         "actors": [asdict(one) for one in evidence.actors],
+        "actionsByOthers": evidence.by_others,
         "privileged": [asdict(one) for one in evidence.privileged],
         "refusedOrFailed": [asdict(one) for one in evidence.refused],
         "verification": asdict(proof) if proof else None,

@@ -1,8 +1,13 @@
 """Walking over a log for an export, on both kinds of database (R-031, R-080)."""
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from service_kit.audit import export_counts
+from service_kit.audit.events import Actor, ActorType
 from service_kit.audit.export_counts import AuditCounts
 from service_kit.audit.export_formats import NdjsonWriter
 from service_kit.audit.export_manifest import ManifestMaker
@@ -60,3 +65,20 @@ async def test_a_walk_hides_what_its_reader_must_not_see(database: Database, clo
     assert {one.event: one.count for one in hidden} == {"tenant.suspended": 2, "billing.pack.created": 1}
     assert sum(one.count for one in shown) == 4
     assert [(one.actor_id, one.actor_email, one.count) for one in actors] == [("adm_1", "ada@example.com", 4)]
+
+
+async def test_no_operator_is_left_out_of_the_counts(
+    database: Database, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P-18: only of those who are no operators the busiest alone are told apart."""
+    monkeypatch.setattr(export_counts, "MOST_ACTORS", 2)
+    quiet = Actor(ActorType.GLOBAL_ADMIN, "adm_quiet", "support", "bob@example.com", "Bob")
+    users = [Actor(ActorType.USER, f"usr_{number}", "", f"{number}@example.com", "") for number in range(4)]
+    by = [quiet, *users, *users[1:], *users[2:]]
+    await record(database, clock, *(replace(entry(PACK_MADE, org=None), actor=actor) for actor in by))
+    async with database.read() as session:
+        actors = await AuditCounts(AUDIT).by_actor(
+            session, clock.now() - timedelta(days=1), clock.now() + timedelta(days=1), hide_admin_events=False
+        )
+
+    assert [(one.actor_id, one.count) for one in actors] == [("usr_2", 3), ("usr_3", 3), ("adm_quiet", 1)]

@@ -21,7 +21,7 @@ _COUNTED = Evidence(
     _UNTIL,
     [
         EventCount("tenant.created", "NOTICE", "success", 1204),
-        EventCount("admin.access.denied", "NOTICE", "denied", 17),
+        EventCount("admin.access.denied", "NOTICE", "denied", 20),
         EventCount("admin.break_glass.used", "CRITICAL", "success", 1),
     ],
     [

@@ -357,3 +357,13 @@ def test_the_credits_column_appears_with_the_first_credits() -> None:
 
     assert "Credits left" not in pages["tenants"]
     assert "Credits left" in pages["tenants-credits"]
+
+
+def test_the_evidence_says_what_it_does_not_list() -> None:
+    """P-18: a list of actors that is cut tells how much is missing, and a whole one says nothing."""
+    counted, empty = (
+        html_of(next(page for page in PAGES if page.name == name))
+        for name in ("evidence", "evidence-unverified")
+    )
+    assert "3 further actions" in counted
+    assert "further action" not in empty
