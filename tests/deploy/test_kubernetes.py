@@ -1,8 +1,10 @@
 """The Kubernetes manifests: valid for the API, restricted, closed by default, set as the processes expect."""
 
 import importlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -177,7 +179,7 @@ def test_what_leaves_may_take_its_time(manifests: list[Manifest]) -> None:
             [
                 each["lifecycle"]["preStop"]["sleep"]["seconds"]
                 for each in containers(pod)
-                if "lifecycle" in each
+                if "sleep" in each.get("lifecycle", {}).get("preStop", {})
             ]
             + [float(given.get("AUTH_PROXY_LAME_DUCK_SECONDS", 0))]
         )
@@ -188,6 +190,24 @@ def test_what_leaves_may_take_its_time(manifests: list[Manifest]) -> None:
 
         assert pod["terminationGracePeriodSeconds"] >= before + drain + 5
         assert before > slowest_probe, f"{name} is told to stop before anybody can have seen it"
+
+
+def test_a_sidecar_leaves_before_its_frontend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its preStop tells its own process to leave; it lets nobody through when the frontend is told.
+
+    Kubernetes itself would tell it after the frontend's end: until then kept connections were answered 502.
+    """
+    manifests = kustomized(KUBERNETES / "overlays" / "sidecar")
+    [pod] = [pod for name, pod in pods(manifests) if name == "admin-frontend"]
+    [sidecar], [frontend] = pod["initContainers"], pod["containers"]
+    program, option, code = sidecar["lifecycle"]["preStop"]["exec"]["command"]
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
+    exec(code)
+
+    assert (program, option, told) == ("python", "-c", [(1, signal.SIGTERM)])
+    lame_duck = float(environment(manifests, sidecar)["AUTH_PROXY_LAME_DUCK_SECONDS"])
+    assert 0 < lame_duck < frontend["lifecycle"]["preStop"]["sleep"]["seconds"] - 3
 
 
 def test_every_deployment_survives_a_node_and_grows(manifests: list[Manifest]) -> None:
