@@ -48,7 +48,7 @@ class CreditJobs:
         """Give back at most `limit` reservations that nobody committed in time; how many it was."""
         async with self.ledger.database.read() as session:
             found = await self.ledger.credits.overdue(session, now, limit=limit)
-        return sum([await self._release(reservation, now) for reservation in found])
+        return sum([await self._release(reservation) for reservation in found])
 
     async def _expire(self, grant: Grant, now: datetime) -> bool:
         # What is given back by a clock that is late is left again, and ends again: every movement of a grant
@@ -75,10 +75,10 @@ class CreditJobs:
         except _NothingLeftError:
             return False
 
-    async def _release(self, held: Reservation, now: datetime) -> bool:
+    async def _release(self, held: Reservation) -> bool:
         booking = _booking(held.organization_id, Kind.RELEASE, f"overdue {held.id}")
         try:
-            booked = await self.runtime.let_go(booking, held.id, ReservationState.EXPIRED, now)
+            booked = await self.runtime.let_go(booking, held.id, ReservationState.EXPIRED)
         except ConflictError:  # committed or released a moment before
             return False
         return not booked.replayed

@@ -141,15 +141,14 @@ class RuntimeCredits:
     ) -> Booked[Moved]:
         """Give back what was held. Raises ConflictError RESERVATION_NOT_HELD."""
         booking = _settling(runtime, organization_id, Kind.RELEASE, reservation_id, remark=remark, key=key)
-        return await self.let_go(booking, reservation_id, ReservationState.RELEASED, self.clock.now())
+        return await self.let_go(booking, reservation_id, ReservationState.RELEASED)
 
-    async def let_go(
-        self, booking: Booking, reservation_id: str, state: ReservationState, now: datetime
-    ) -> Booked[Moved]:
+    async def let_go(self, booking: Booking, reservation_id: str, state: ReservationState) -> Booked[Moved]:
         """End a reservation without a use, for the runtime or for the job that ends overdue ones."""
 
         async def work(session: WriteSession) -> Moved:
             await self.ledger.lock(session, booking)
+            now = self.clock.now()  # a grant may have ended while this one waited for the lock
             held = await self._held(session, booking.organization_id, reservation_id)
             shares = await self._shares(session, held.txn_id, Account.RESERVED)
             await self.ledger.credits.end_reservation(session, held.id, state, now)
@@ -167,10 +166,10 @@ class RuntimeCredits:
         booking = _settling(
             runtime, organization_id, Kind.RESTORE, txn_id, remark=remark, key=key, reverses=txn_id
         )
-        now = self.clock.now()
 
         async def work(session: WriteSession) -> Moved:
             await self.ledger.lock(session, booking)
+            now = self.clock.now()  # as above
             txn = await self.ledger.journal.by_id(session, organization_id, txn_id)
             if txn is None:
                 raise txn_not_found()

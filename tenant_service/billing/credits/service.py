@@ -158,13 +158,13 @@ class GrantService:
 
         Raises ConflictError GRANT_EXPIRED, GRANT_ALREADY_VOIDED, TENANT_DELETED, AlreadyDoneError.
         """
-        now = self.clock.now()
-        if wish.expires_at is not None and wish.expires_at <= now:
-            raise wrong_field("expiresAt", "NOT_IN_THE_FUTURE", "must lie in the future")
         organization_id = await self._id_of(reference)
         async with self.ledger.database.write() as session:
             if once is not None and (before := await self.idempotency.begin(session, once.request)):
                 raise AlreadyDoneError(before)
+            # After the key: what was done is answered again, also when the date has passed since.
+            if wish.expires_at is not None and wish.expires_at <= self.clock.now():
+                raise wrong_field("expiresAt", "NOT_IN_THE_FUTURE", "must lie in the future")
             await self._status(session, organization_id)
             await self.ledger.credits.lock(session, organization_id)
             now = self.clock.now()  # it may have ended, and been booked, while this one waited for the lock

@@ -204,7 +204,7 @@ async def test_an_expiry_can_be_moved_until_it_is_there(sqlite_billing: BillingP
     """G-12: later, earlier or never, by whoever manages packs; a grant that ended is not revived."""
     grant = (await sqlite_billing.grant(10, key="a", expiresInDays=2))["grant"]["id"]
     target, now = of(sqlite_billing, f"credits/grants/{grant}/expiry"), sqlite_billing.process.clock.now()
-    soon = (now + timedelta(days=1)).isoformat()
+    soon = (now + timedelta(hours=12)).isoformat()
 
     forbidden = await sqlite_billing.ask(
         "POST", target, {"expiresAt": None, "reason": REASON}, role=Role.SUPPORT
@@ -222,9 +222,13 @@ async def test_an_expiry_can_be_moved_until_it_is_there(sqlite_billing: BillingP
     assert statuses == [403, 200, 200, 200, 422]
     assert (await never.json())["grant"]["expiresAt"] is None
     assert again.headers["Idempotency-Replayed"] == "true"
-    sqlite_billing.process.clock.advance(86_400)
+    sqlite_billing.process.clock.advance(43_200)
     late = await sqlite_billing.ask("POST", target, {"expiresAt": None, "reason": REASON})
     assert (late.status, (await late.json())["code"]) == (409, "GRANT_EXPIRED")
+    answered = await sqlite_billing.ask(
+        "POST", target, {"expiresAt": soon, "reason": REASON}, idempotency_key="e"
+    )
+    assert (answered.status, await answered.json()) == (200, await earlier.json())
     lapsed = await (await sqlite_billing.ask("GET", of(sqlite_billing, "billing"))).json()
     # The job may have booked it a moment ago: either way nothing of it can be used.
     assert lapsed["balance"]["remaining"] == lapsed["lapsed"]

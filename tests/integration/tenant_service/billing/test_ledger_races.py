@@ -247,6 +247,32 @@ async def test_an_expiry_is_not_moved_by_who_waited_past_it(
         await sqlite_house.parts.grants.change_expiry(asker(), tenant, grant.id, wish, once=None)
 
 
+@pytest.mark.parametrize("what", ["release", "restore"])
+async def test_what_comes_back_after_its_end_is_not_available(
+    sqlite_house: LedgerHouse, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """G-12: whether a grant has ended is asked under the account's lock also for credit that comes back."""
+    tenant = await sqlite_house.tenant()
+    await sqlite_house.grant(tenant, 5, expires_in_days=1)
+    runtime = sqlite_house.parts.runtime
+    used = await runtime.consume("r", tenant, Use(amount=2), key="u")
+    held = await runtime.reserve("r", tenant, Hold(amount=3, ttl_seconds=86_400), key="h")
+    whole = CreditRepository.lock
+
+    async def late(self: CreditRepository, session: WriteSession, organization_id: str) -> Balance | None:
+        sqlite_house.clock.advance(86_400)
+        return await whole(self, session, organization_id)
+
+    monkeypatch.setattr(CreditRepository, "lock", late)
+    if what == "release":
+        await runtime.release("r", tenant, held.answer.reservation_id, Remark(), key=None)
+    else:
+        await runtime.restore("r", tenant, used.answer.txn_id, Remark(), key=None)
+
+    balance = await sqlite_house.balance(tenant)
+    assert (balance.remaining, balance.expired) == (0, 3 if what == "release" else 2)
+
+
 async def test_support_grants_within_its_cap(sqlite_house: LedgerHouse) -> None:
     """G-06: above its cap the support role hears who may; at the cap the audit row is a WARNING."""
     tenant = await sqlite_house.tenant()
