@@ -20,6 +20,7 @@ from service_kit.web.api import Call
 
 FORM: Final = "enrollment"
 _DASHBOARD: Final = "/manage"
+_ENROLLMENT: Final = "/enrollment"
 _AGAIN: Final = "again"
 _AGAIN_SECONDS: Final = 0.2
 _MOST_AGAIN: Final = 10
@@ -48,7 +49,7 @@ async def _until_the_sidecar_knows(call: Call) -> web.Response:
             "You are enrolled, but the gate has not heard of it yet. Try again in a moment",
         )
     await asyncio.sleep(_AGAIN_SECONDS)
-    return see_other(f"/enrollment?{_AGAIN}={past + 1}")
+    return see_other(f"{_ENROLLMENT}?{_AGAIN}={past + 1}")
 
 
 async def claim_enrollment(services: PanelServices, call: Call) -> web.Response:
@@ -63,6 +64,9 @@ async def claim_enrollment(services: PanelServices, call: Call) -> web.Response:
     try:
         await services.enrollment.claim(claimant, form.text("token"), call.origin)
     except EnrollmentRefusedError as error:
+        # Sent twice, or again because the answer to the first was lost: the token is used, by this person.
+        if await services.enrollment.is_enrolled(call.actor.subject):
+            return see_other(_ENROLLMENT)
         return _form_page(services, call, status=error.status, refused=True)
     except EnrollmentLimitedError as error:
         return _form_page(services, call, status=error.status, limited=True, headers=error.headers)

@@ -64,6 +64,20 @@ class TestOperators:
 
 
 class TestEnrollment:
+    async def test_a_form_that_is_sent_twice_enrolls_once(self, office: BackOffice) -> None:
+        """R-066: whose first answer was lost is not told that the token is wrong; another person is."""
+        await provision(office)
+        fields = {**(await office.get("/enrollment", None, **NEWCOMER)).fields(), "token": TOKEN}
+        first = await office.post("/enrollment", fields, None, **NEWCOMER)
+        second = await office.post("/enrollment", fields, None, **NEWCOMER)
+        thief = {"sub": "sub-thief", "email": "thief@example.com"}
+        fields = {**(await office.get("/enrollment", None, **thief)).fields(), "token": TOKEN}
+        stolen = await office.post("/enrollment", fields, None, **thief)
+
+        assert (first.status, first.headers["Location"]) == (303, "/manage")
+        assert (second.status, second.headers["Location"]) == (303, "/enrollment")
+        assert stolen.status == 403
+
     async def test_the_form_says_who_access_says_you_are(self, office: BackOffice) -> None:
         """The page names the address and asks for the token, masked (P-28)."""
         page = await office.get("/enrollment", None, **NEWCOMER)
