@@ -45,7 +45,7 @@ class Evidence:
 
     @property
     def by_others(self) -> int:
-        """What was done by actors who are not listed: operators always are."""
+        """What is not in the list of actors: of the busiest of one service, the other may have cut some."""
         return self.total - sum(one.count for one in self.actors)
 
     @property

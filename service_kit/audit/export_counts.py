@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from service_kit.audit.events import ActorType, AuditScope
 from service_kit.audit.hiding import shown_only
@@ -16,7 +16,8 @@ from service_kit.audit.tables import AuditTables
 from service_kit.db.session import ReadSession
 
 MOST_ACTORS: Final = 200
-"""So many of those who are no operators are told apart."""
+"""So many people of tenants and strangers are told apart. Operators, break-glass and jobs always are."""
+_MANY: Final = (ActorType.USER.value, ActorType.ANONYMOUS.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +58,28 @@ class AuditCounts:
     async def by_actor(
         self, session: ReadSession, since: datetime, until: datetime, *, hide_admin_events: bool
     ) -> Sequence[ActorCount]:
-        """Every operator, and the busiest two hundred of the others: by how much they did."""
-        is_operator = self._tables.events.c.actor_type == ActorType.GLOBAL_ADMIN.value
-        within = self._within(since, until, hide_admin_events=hide_admin_events)
-        operators = await session.rows(self._actors(*within, is_operator))
-        others = await session.rows(self._actors(*within, ~is_operator).limit(MOST_ACTORS))
-        found = [ActorCount(**row) for row in (*operators, *others)]
-        return sorted(found, key=lambda one: (-one.count, one.actor_id))
-
-    def _actors(self, *conditions: ColumnElement[Any]) -> Select[Any]:
+        """Everybody but the less busy of those who are many, by how much they did."""
         events, pii = self._tables.events, self._tables.pii
         who, count = (events.c.actor_type, events.c.actor_id), func.count().label("count")
-        email = func.coalesce(func.max(pii.c.actor_email), "").label("actor_email")
-        return (
-            select(*who, email, count)
+        is_one_of_many = events.c.actor_type.in_(_MANY)
+        order = (count.desc(), events.c.actor_id)
+        grouped = (
+            select(
+                *who,
+                func.coalesce(func.max(pii.c.actor_email), "").label("actor_email"),
+                count,
+                is_one_of_many.label("is_one_of_many"),
+                func.row_number().over(partition_by=is_one_of_many, order_by=order).label("place"),
+            )
             .select_from(events.outerjoin(pii, pii.c.event_id == events.c.id))
-            .where(*conditions)
+            .where(*self._within(since, until, hide_admin_events=hide_admin_events))
             .group_by(*who)
-            .order_by(count.desc(), events.c.actor_id)
-        )
+            .subquery()
+        ).c
+        told = or_(~grouped.is_one_of_many, grouped.place <= MOST_ACTORS)
+        columns = (grouped.actor_type, grouped.actor_id, grouped.actor_email, grouped["count"])
+        query = select(*columns).where(told).order_by(grouped["count"].desc(), grouped.actor_id)
+        return [ActorCount(**row) for row in await session.rows(query)]
 
     def _within(
         self, since: datetime, until: datetime, *, hide_admin_events: bool

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -202,11 +203,17 @@ def test_a_sidecar_leaves_before_its_frontend(monkeypatch: pytest.MonkeyPatch) -
     [sidecar], [frontend] = pod["initContainers"], pod["containers"]
     program, option, code = sidecar["lifecycle"]["preStop"]["exec"]["command"]
     told: list[tuple[int, int]] = []
+    waited: list[float] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
+    monkeypatch.setattr(time, "sleep", waited.append)
     exec(code)
 
     assert (program, option, told) == ("python", "-c", [(1, signal.SIGTERM)])
-    lame_duck = float(environment(manifests, sidecar)["AUTH_PROXY_LAME_DUCK_SECONDS"])
+    given = environment(manifests, sidecar)
+    lame_duck = float(given["AUTH_PROXY_LAME_DUCK_SECONDS"])
+    # Whoever is told twice ends at once: Kubernetes' own SIGTERM must find nobody.
+    assert sum(waited) >= lame_duck + float(given["AUTH_PROXY_DRAIN_SECONDS"]) + 5
+    assert pod["terminationGracePeriodSeconds"] > sum(waited)
     assert 0 < lame_duck < frontend["lifecycle"]["preStop"]["sleep"]["seconds"] - 3
 
 

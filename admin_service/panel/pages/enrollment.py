@@ -61,11 +61,13 @@ async def claim_enrollment(services: PanelServices, call: Call) -> web.Response:
     if not services.tokens.is_valid(form.text(CSRF_FIELD), call.actor.subject, FORM):
         raise ForbiddenError("CSRF_REJECTED", "The form is no longer valid")
     claimant = Claimant(call.actor.subject, call.actor.email)
+    # Sent again, because the answer to the first was lost: nobody tries a wrong token here.
+    if await services.enrollment.is_enrolled(claimant.sub):
+        return see_other(_ENROLLMENT)
     try:
         await services.enrollment.claim(claimant, form.text("token"), call.origin)
     except EnrollmentRefusedError as error:
-        # Sent twice, or again because the answer to the first was lost: the token is used, by this person.
-        if await services.enrollment.is_enrolled(call.actor.subject):
+        if await services.enrollment.is_enrolled(claimant.sub):  # sent twice at the same time
             return see_other(_ENROLLMENT)
         return _form_page(services, call, status=error.status, refused=True)
     except EnrollmentLimitedError as error:

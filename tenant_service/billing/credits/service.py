@@ -118,7 +118,6 @@ class GrantService:
 
         Raises ConflictError GRANT_ALREADY_VOIDED, GRANT_EXHAUSTED, GRANT_EXPIRED, TENANT_DELETED.
         """
-        now = self.clock.now()
         organization_id = await self._id_of(reference)
         asked = {**wish.model_dump(mode="json"), "grant": grant_id}
         booking = _booking(asker, organization_id, Kind.VOID, key, asked, note=wish.reason)
@@ -126,6 +125,7 @@ class GrantService:
         async def work(session: WriteSession) -> GrantVoided:
             await self._status_for(session, booking)
             await self.ledger.lock(session, booking)
+            now = self.clock.now()  # it may have ended while this one waited for the lock
             grant = await self._living(session, organization_id, grant_id, now)
             held = await self.ledger.journal.reserved_of_grant(session, grant.id)
             if not grant.remaining and not held:
@@ -162,12 +162,11 @@ class GrantService:
         async with self.ledger.database.write() as session:
             if once is not None and (before := await self.idempotency.begin(session, once.request)):
                 raise AlreadyDoneError(before)
-            # After the key: what was done is answered again, also when the date has passed since.
-            if wish.expires_at is not None and wish.expires_at <= self.clock.now():
-                raise wrong_field("expiresAt", "NOT_IN_THE_FUTURE", "must lie in the future")
             await self._status(session, organization_id)
             await self.ledger.credits.lock(session, organization_id)
             now = self.clock.now()  # it may have ended, and been booked, while this one waited for the lock
+            if wish.expires_at is not None and wish.expires_at <= now:
+                raise wrong_field("expiresAt", "NOT_IN_THE_FUTURE", "must lie in the future")
             grant = await self._living(session, organization_id, grant_id, now)
             values = {"expires_at": wish.expires_at, "updated_at": now}
             await self.ledger.credits.update_grant(session, grant.id, values)

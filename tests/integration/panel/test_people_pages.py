@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy import select
 
 from admin_service.enrollment.models import MOST_TRIES
 from admin_service.operators.tokens import token_digest
 from admin_service.panel.pages.theme import own_page
+from admin_service.tables import AUDIT
 from service_kit.identity.model import Role
 from tests.integration.panel.back_office import ORIGIN, BackOffice, Shown, back_office
 
@@ -77,6 +79,9 @@ class TestEnrollment:
         assert (first.status, first.headers["Location"]) == (303, "/manage")
         assert (second.status, second.headers["Location"]) == (303, "/enrollment")
         assert stolen.status == 403
+        async with office.database.read() as session:
+            rows = await session.rows(select(AUDIT.events).where(AUDIT.events.c.outcome == "denied"))
+        assert [(row["event"], row["actor_id"]) for row in rows] == [("admin.enrollment.failed", "sub-thief")]
 
     async def test_the_form_says_who_access_says_you_are(self, office: BackOffice) -> None:
         """The page names the address and asks for the token, masked (P-28)."""

@@ -74,11 +74,13 @@ async def test_no_operator_is_left_out_of_the_counts(
     monkeypatch.setattr(export_counts, "MOST_ACTORS", 2)
     quiet = Actor(ActorType.GLOBAL_ADMIN, "adm_quiet", "support", "bob@example.com", "Bob")
     users = [Actor(ActorType.USER, f"usr_{number}", "", f"{number}@example.com", "") for number in range(4)]
-    by = [quiet, *users, *users[1:], *users[2:]]
+    glass = Actor(ActorType.SYSTEM, "break-glass", "", "", "")
+    by = [quiet, glass, *users, *users[1:], *users[2:]]
     await record(database, clock, *(replace(entry(PACK_MADE, org=None), actor=actor) for actor in by))
     async with database.read() as session:
         actors = await AuditCounts(AUDIT).by_actor(
             session, clock.now() - timedelta(days=1), clock.now() + timedelta(days=1), hide_admin_events=False
         )
 
-    assert [(one.actor_id, one.count) for one in actors] == [("usr_2", 3), ("usr_3", 3), ("adm_quiet", 1)]
+    counted = [(one.actor_id, one.count) for one in actors]
+    assert counted == [("usr_2", 3), ("usr_3", 3), ("adm_quiet", 1), ("break-glass", 1)]

@@ -2,10 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from service_kit.db.session import WriteSession
+from service_kit.db.session import ReadSession, WriteSession
 from service_kit.errors import ConflictError, ForbiddenError, UnprocessableError
 from service_kit.identity.model import Role
 from tenant_service.billing.credits.models import Balance
@@ -13,6 +14,7 @@ from tenant_service.billing.credits.repository import CreditRepository
 from tenant_service.billing.credits.runtime_schemas import Hold, Remark, Use
 from tenant_service.billing.credits.schemas import NewExpiry, NewGrant, VoidGrant
 from tenant_service.billing.credits.service import Caps
+from tenant_service.billing.credits.verifying import LedgerVerifier
 from tests.integration.tenant_service.billing.ledger_house import REASON, LedgerHouse, ledger_house
 from tests.integration.tenant_service.tenant_process import asker
 
@@ -45,7 +47,7 @@ async def test_exactly_as_many_consumers_succeed_as_there_is_credit(house: Ledge
 
 
 async def test_a_proof_waits_for_nobody(house: LedgerHouse) -> None:
-    """G-13: it reads one moment, so that it needs no lock, and a change in the middle is no mismatch."""
+    """G-13: it needs no lock, whatever it finds: it reads one moment."""
     tenant = await house.tenant()
     await house.grant(tenant, 7)
     await house.sql("UPDATE billing_accounts SET replies_used = 1, replies_remaining = 6")
@@ -56,6 +58,26 @@ async def test_a_proof_waits_for_nobody(house: LedgerHouse) -> None:
             _count, mismatches = await house.parts.verifier.verify_tenant(tenant)
 
     assert [one.what for one in mismatches] == ["replies_remaining", "replies_used"]
+
+
+async def test_a_change_in_the_middle_of_a_proof_is_no_mismatch(
+    house: LedgerHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G-13: credit is used between the postings and the totals."""
+    tenant = await house.tenant()
+    await house.grant(tenant, 7)
+    whole, used = LedgerVerifier._unbalanced, list[int]()
+
+    async def late(self: LedgerVerifier, session: ReadSession, organization_id: str) -> Any:
+        made = await house.parts.runtime.consume("r", tenant, Use(amount=2), key="u")
+        used.append(made.answer.balance.used)
+        return await whole(self, session, organization_id)
+
+    monkeypatch.setattr(LedgerVerifier, "_unbalanced", late)
+    verified = await house.parts.verifier.verify_tenant(tenant)
+
+    assert used == [2]
+    assert verified == (2, ())
 
 
 async def test_one_key_has_one_effect_and_one_answer(house: LedgerHouse) -> None:
@@ -229,22 +251,38 @@ async def test_what_comes_back_after_the_expiry_was_booked_expires_too(house: Le
     await settled(house, tenant)
 
 
-async def test_an_expiry_is_not_moved_by_who_waited_past_it(
-    sqlite_house: LedgerHouse, monkeypatch: pytest.MonkeyPatch
+def lock_after_a_day(house: LedgerHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on whoever wants the account's lock gets it a day later."""
+    whole = CreditRepository.lock
+
+    async def late(self: CreditRepository, session: WriteSession, organization_id: str) -> Balance | None:
+        house.clock.advance(86_400)
+        return await whole(self, session, organization_id)
+
+    monkeypatch.setattr(CreditRepository, "lock", late)
+
+
+@pytest.mark.parametrize("what", ["void", "another end", "an end in the past"])
+async def test_a_grant_is_not_touched_by_who_waited_past_its_end(
+    sqlite_house: LedgerHouse, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """G-12: whether a grant has ended is asked under the account's lock, not before it."""
     tenant = await sqlite_house.tenant()
     grant = (await sqlite_house.grant(tenant, 5, expires_in_days=1)).grant
-    whole = CreditRepository.lock
-
-    async def late(self: CreditRepository, session: WriteSession, organization_id: str) -> Balance | None:
-        sqlite_house.clock.advance(86_400)
-        return await whole(self, session, organization_id)
-
-    monkeypatch.setattr(CreditRepository, "lock", late)
-    wish = NewExpiry(expires_at=None, reason=REASON)
-    with pytest.raises(ConflictError, match="GRANT_EXPIRED"):
-        await sqlite_house.parts.grants.change_expiry(asker(), tenant, grant.id, wish, once=None)
+    lasting = (await sqlite_house.grant(tenant, 5, expires_in_days=9)).grant
+    soon = NewExpiry(expires_at=sqlite_house.clock.now() + timedelta(hours=1), reason=REASON)
+    later = NewExpiry(expires_at=None, reason=REASON)
+    grants = sqlite_house.parts.grants
+    lock_after_a_day(sqlite_house, monkeypatch)
+    if what == "void":
+        with pytest.raises(ConflictError, match="GRANT_EXPIRED"):
+            await grants.void(asker(), tenant, grant.id, VoidGrant(reason=REASON), key="v")
+    elif what == "another end":
+        with pytest.raises(ConflictError, match="GRANT_EXPIRED"):
+            await grants.change_expiry(asker(), tenant, grant.id, later, once=None)
+    else:
+        with pytest.raises(UnprocessableError, match="VALIDATION_FAILED"):
+            await grants.change_expiry(asker(), tenant, lasting.id, soon, once=None)
 
 
 @pytest.mark.parametrize("what", ["release", "restore"])
@@ -257,13 +295,7 @@ async def test_what_comes_back_after_its_end_is_not_available(
     runtime = sqlite_house.parts.runtime
     used = await runtime.consume("r", tenant, Use(amount=2), key="u")
     held = await runtime.reserve("r", tenant, Hold(amount=3, ttl_seconds=86_400), key="h")
-    whole = CreditRepository.lock
-
-    async def late(self: CreditRepository, session: WriteSession, organization_id: str) -> Balance | None:
-        sqlite_house.clock.advance(86_400)
-        return await whole(self, session, organization_id)
-
-    monkeypatch.setattr(CreditRepository, "lock", late)
+    lock_after_a_day(sqlite_house, monkeypatch)
     if what == "release":
         await runtime.release("r", tenant, held.answer.reservation_id, Remark(), key=None)
     else:
