@@ -155,6 +155,7 @@ class Supervisor:
             _log.error("worker_killed", worker=worker.number, pid=worker.process.pid, after=patience)
             worker.send(signal.SIGKILL)
             worker.process.wait()
+        for worker in self._alive.values():
             worker.lifeline.close()
 
 

@@ -100,6 +100,7 @@ class Balancer:
     out: set[int] = field(default_factory=set)
     _turn: int = 0
     _pipes: set[asyncio.Task[None]] = field(default_factory=set)
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -111,8 +112,12 @@ class Balancer:
             for pipe in self._pipes:
                 pipe.cancel()
             await asyncio.gather(*self._pipes, return_exceptions=True)
+            for writer in self._writers:  # also of pipes that had not begun
+                writer.transport.abort()
+            await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._keep(writer)
         self._turn += 1
         turn = self._turn % len(self.targets)
         for port in sorted([*self.targets[turn:], *self.targets[:turn]], key=self.out.__contains__):
@@ -121,12 +126,17 @@ class Balancer:
             except OSError:
                 self.out.add(port)
                 continue
+            self._keep(ours)
             for source, sink in ((reader, ours), (theirs, writer)):
                 pipe = asyncio.create_task(_pump(source, sink))
                 self._pipes.add(pipe)
                 pipe.add_done_callback(self._pipes.discard)
             return
         writer.transport.abort()
+
+    def _keep(self, writer: asyncio.StreamWriter) -> None:
+        self._writers = [each for each in self._writers if not each.is_closing()]
+        self._writers.append(writer)
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

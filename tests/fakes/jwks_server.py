@@ -141,6 +141,9 @@ class JwksServer:
         connection = asyncio.create_task(self._converse(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        connection.add_done_callback(
+            lambda _task: writer.close()
+        )  # also when it was cancelled before it began
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):

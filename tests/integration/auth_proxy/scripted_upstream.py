@@ -1,6 +1,7 @@
 """An upstream that does exactly what a test wrote down, byte by byte, in place of the recorded one."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -15,17 +16,14 @@ async def scripted(script: Script) -> AsyncIterator[str]:
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await script(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(serve(reader, writer))
         connections.add(task)
         task.add_done_callback(connections.discard)
+        task.add_done_callback(lambda _task: writer.close())  # also when it was cancelled before it began
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
@@ -34,6 +32,7 @@ async def scripted(script: Script) -> AsyncIterator[str]:
         server.close()
         for task in connections:
             task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
 
 def answering(answer: bytes) -> Script:

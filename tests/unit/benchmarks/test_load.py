@@ -26,6 +26,8 @@ async def _recorded(load: Load, first_number: int) -> tuple[list[bytes], Told]:
                 heads.append(await reader.readuntil(b"\r\n\r\n"))
                 writer.write(ANSWER)
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
             writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
