@@ -185,7 +185,7 @@ async def _begun(
         finally:
             use.waiting -= 1
         if options:
-            await connection.execution_options(**options)
+            connection = await connection.execution_options(**options)
         async with connection.begin():
             yield connection
 

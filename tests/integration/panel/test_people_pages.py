@@ -72,7 +72,7 @@ class TestEnrollment:
         fields = {**(await office.get("/enrollment", None, **NEWCOMER)).fields(), "token": TOKEN}
         first = await office.post("/enrollment", fields, None, **NEWCOMER)
         second = await office.post("/enrollment", fields, None, **NEWCOMER)
-        thief = {"sub": "sub-thief", "email": "thief@example.com"}
+        thief: dict[str, Any] = {"sub": "sub-thief", "email": "thief@example.com"}
         fields = {**(await office.get("/enrollment", None, **thief)).fields(), "token": TOKEN}
         stolen = await office.post("/enrollment", fields, None, **thief)
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import islice
+from statistics import median
 
 import pytest
 
@@ -43,8 +44,10 @@ def test_a_stall_is_seen_by_all_that_had_to_wait(stalling_port: int) -> None:
     found, wrong = waits(stalling_port, requests, 40, 100)
 
     assert wrong == 1
-    assert 15 <= sum(wait > 10_000 for wait in found) <= 25
-    assert found[5] == max(found) >= 190_000
+    # The stall, and what is left of it for each that was due in it; more where the machine stood still too.
+    for late in range(20):
+        assert found[5 + late] >= 200_000 - late * 10_000 - 1_000
+    assert median(found) < 200_000
 
 
 def test_the_rotation_numbers_every_request() -> None:
