@@ -4,8 +4,6 @@ It runs for itself: no request waits for it, and when the database or the other 
 at the next beat.
 """
 
-import asyncio
-import contextlib
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +13,7 @@ from service_kit.audit.notes import NoteRejectedError, SignedCheckpoint
 from service_kit.audit.patrol import Patrol
 from service_kit.audit.peer import CHECKPOINTS, Peer
 from service_kit.errors import UnavailableError
+from service_kit.repeating import Repeating
 from service_kit.telemetry.logging import get_logger
 
 SECONDS: Final = 30.0
@@ -44,16 +43,13 @@ class AuditBeat:
         self._witnesses = witnesses
         self._peer = peer
         self._rest: After | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._repeating = Repeating(self._turn, first=_FIRST_SECONDS, every=SECONDS)
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._repeating.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._repeating.close()
 
     async def once(self) -> None:
         """One beat. It never raises for what may be well again at the next one."""
@@ -76,14 +72,11 @@ class AuditBeat:
         except UnavailableError:
             _log.warning("audit_witness_delayed")
 
-    async def _run(self) -> None:
-        await asyncio.sleep(_FIRST_SECONDS)
-        while True:
-            try:
-                await self.once()
-            except Exception:  # noqa: BLE001 - a beat that stops for good would go unnoticed
-                _log.exception("audit_beat_failed")
-            await asyncio.sleep(SECONDS)
+    async def _turn(self) -> None:
+        try:
+            await self.once()
+        except Exception:  # noqa: BLE001 - a beat that stops for good would go unnoticed
+            _log.exception("audit_beat_failed")
 
     async def _witness(self, witnesses: Witnesses, peer: Peer) -> None:
         newest = await witnesses.newest_at()

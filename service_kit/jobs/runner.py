@@ -20,6 +20,7 @@ from service_kit.jobs.job import Job
 from service_kit.jobs.leases import Ended, JobLeases, Lease
 from service_kit.jobs.metrics import WATCH_SECONDS, JobMetrics, Watch
 from service_kit.jobs.tables import RunStatus
+from service_kit.repeating import Repeating
 from service_kit.telemetry.logging import get_logger
 
 LOOK_SECONDS: Final = 1.0
@@ -59,19 +60,18 @@ class JobRunner:
         self._metrics = metrics
         self._watch = watch
         self._watch_from = 0.0
-        self._look_seconds = look_seconds
         self._apart = apart
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._is_announced = False
+        # A service that has just started answers first.
+        self._looking = Repeating(self._look_once, first=look_seconds / 2, every=look_seconds)
 
     async def start(self) -> None:
-        self._looking = asyncio.create_task(self._look_on())
+        self._looking.start()
 
     async def close(self) -> None:
         """Begin nothing more; let what runs end for a while, then cut it off and give its lease back."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        await self._looking.close()
         running = list(self._running.values())
         if running:
             await asyncio.wait(running, timeout=_GRACE_SECONDS)
@@ -102,22 +102,17 @@ class JobRunner:
         while self._running:
             await asyncio.wait(list(self._running.values()))
 
-    async def _look_on(self) -> None:
-        is_announced = False
-        # A service that has just started answers first.
-        await asyncio.sleep(self._look_seconds / 2)
-        while True:
-            try:
-                if not is_announced:
-                    await self.announce()
-                    is_announced = True
-                await self.look()
-                await self._keep_watch()
-            except ProblemError:  # the database is away; it will be back
-                _log.warning("jobs_not_seen")
-            except Exception:  # noqa: BLE001 - a runner that stops for good would go unnoticed
-                _log.exception("job_runner_failed")
-            await asyncio.sleep(self._look_seconds)
+    async def _look_once(self) -> None:
+        try:
+            if not self._is_announced:
+                await self.announce()
+                self._is_announced = True
+            await self.look()
+            await self._keep_watch()
+        except ProblemError:  # the database is away; it will be back
+            _log.warning("jobs_not_seen")
+        except Exception:  # noqa: BLE001 - a runner that stops for good would go unnoticed
+            _log.exception("job_runner_failed")
 
     async def _keep_watch(self) -> None:
         if self._clock.monotonic() >= self._watch_from:

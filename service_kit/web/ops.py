@@ -27,6 +27,7 @@ ReadinessCheck = Callable[[], Awaitable[Readiness]]
 MetricsPage = Callable[[], Awaitable[tuple[bytes, str]]]
 """The page and its content type."""
 _READY_SECONDS: Final = 0.5
+_LAST_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -85,8 +86,9 @@ class ReadinessGauge:
             return False
 
     async def close(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind: what was asked is answered, or given up after a moment."""
         if self._asking is not None:
+            await asyncio.wait({self._asking}, timeout=_LAST_SECONDS)
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
 
