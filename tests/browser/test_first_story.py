@@ -48,9 +48,11 @@ class Visit:
         return response.status if response else 0
 
     async def heading(self) -> str:
+        await self.page.wait_for_load_state()  # a click waits for the head of the answer alone
         return (await self.page.locator("h1").inner_text()).strip()
 
     async def text(self) -> str:
+        await self.page.wait_for_load_state()
         return await self.page.locator("main").inner_text()
 
     async def keep(self, name: str) -> None:
@@ -98,6 +100,7 @@ async def test_the_first_story(browser: Browser, stack: Stack, javascript: bool)
     ada = await visit(browser, stack, ADA, javascript=javascript)
     dashboard = await ada.text()
     await create_tenant(ada, slug)
+    await ada.page.wait_for_load_state()
     created = await ada.page.content()
     await ada.open(f"/manage/tenants?q={slug}")
     listed = await ada.text()

@@ -58,9 +58,11 @@ class Guest:
         await self.page.get_by_role("button", name=button).click()
 
     async def heading(self) -> str:
+        await self.page.wait_for_load_state()  # a click waits for the head of the answer alone
         return (await self.page.locator("h1").inner_text()).strip()
 
     async def text(self) -> str:
+        await self.page.wait_for_load_state()
         return await self.page.locator("main").inner_text()
 
     async def keep(self, name: str) -> None:
@@ -240,6 +242,7 @@ async def owner_looks_around(olga: Guest) -> None:
     for name, link in (("t05-billing", "Billing"), ("account", "Account"), ("t06-audit", "Audit log")):
         await olga.page.get_by_role("link", name=link, exact=True).click()
         await olga.keep(f"tenant-{name}")
+    await olga.page.wait_for_load_state()
     operators = olga.page.locator("tbody tr", has_text=ADA.name)
     assert await operators.count() >= 1
     assert "via system operator" in await operators.last.inner_text()

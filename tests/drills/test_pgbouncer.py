@@ -70,7 +70,10 @@ async def test_many_writers_share_three_connections(admin: Database) -> None:
     assert verified.checked == 80
     async with admin.read() as session:
         servers = await session.scalar(
-            text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            text(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND backend_type = 'client backend'"
+            )
         )
     assert servers <= SERVER_CONNECTIONS
 

@@ -13,7 +13,7 @@ from deploy.demo.issuer import SigningKey
 from service_kit.db.session import Database
 from tests.drills.whole_house import House, Member, whole_house
 
-STALL = 1.5
+STALL = 1.0
 """By how much a service waits longer than the sidecar reuses a connection for a change (serving.py)."""
 MOST_WHEN_STALLED = 3
 

@@ -208,7 +208,8 @@ class Load:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.lost.append(f"{method} {path}: {error!r}")
             return
-        self.slowest = max(self.slowest, time.perf_counter() - began)
+        finally:
+            self.slowest = max(self.slowest, time.perf_counter() - began)
         self.answers[method, status] += 1
         if status not in (200, 201):
             title = re.search(r"<title>(.*?)</title>", str(answer))

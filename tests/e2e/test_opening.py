@@ -31,7 +31,7 @@ async def test_what_is_missing_is_told_after_a_while(here: Ground) -> None:
                 with contextlib.suppress(OSError):
                     _, closed = await crew.ready()
         was_open = bool(crew.lines("opened_unready"))
-        await crew.until(lambda: bool(crew.lines("opened_unready")))
+        await crew.until(lambda: any(line["listener"] == "gate" for line in crew.lines("listening")))
         status = await ask_strictly(crew.port, here.token, is_ours=False)
         _, open_now = await crew.ready()
 

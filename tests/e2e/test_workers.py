@@ -50,7 +50,7 @@ async def test_both_workers_answer_and_are_one_page(here: Ground) -> None:
     async with here.sidecar() as crew:
         for _ in range(40):
             assert await ask_strictly(crew.port, here.token) == 200
-        pages = [await crew.page() for _ in range(4)]
+        pages = [await crew.whole_page() for _ in range(4)]
 
     granted = by_worker(pages[0], "auth_proxy_decisions_total", **GRANTED)
     assert set(granted) == {"0", "1"}
@@ -103,7 +103,7 @@ async def killed_under_load(here: Ground, crew: RunningCrew, load: Load) -> set[
         while len(crew.lines("worker_started")) < 3 or (await crew.ready())[0] != 200:
             states.add(str(by_worker(await crew.page(), "auth_proxy_worker_up")))
             await asyncio.sleep(0.05)
-        states.add(str(by_worker(await crew.page(), "auth_proxy_worker_up")))
+        states.add(str(by_worker(await crew.whole_page(), "auth_proxy_worker_up")))
         async with asyncio.timeout(20):
             while load.answers[200] <= 100 or not (await granted_by(crew)).get("0"):
                 await asyncio.sleep(0.05)
@@ -222,7 +222,7 @@ async def told_that_it_leaves(crew: RunningCrew) -> tuple[int, dict[str, str]]:
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_stop_under_load_loses_nothing(here: Ground, workers: str) -> None:
     """Architecture 9: readiness fails, then nobody is taken in; who is in finishes, websockets get 1001."""
-    async with here.sidecar(AUTH_PROXY_WORKERS=workers, AUTH_PROXY_LAME_DUCK_SECONDS="0.8") as crew:
+    async with here.sidecar(AUTH_PROXY_WORKERS=workers, AUTH_PROXY_LAME_DUCK_SECONDS="2.5") as crew:
         load = Load([crew.port], here.token)
         status, failing, answered, code = await stops_under_load(here, crew, load)
         folders = crew.crew_folders()
@@ -316,7 +316,7 @@ async def test_a_reload_reaches_every_worker(here: Ground) -> None:
         new_signing_key(keys / "2.pem")
         crew.process.send_signal(signal.SIGHUP)
         await crew.until(lambda: len(crew.lines("reload_requested")) == 2, seconds=20)
-        published = by_worker(await crew.page(), "auth_proxy_signing_keys")
+        published = by_worker(await crew.whole_page(), "auth_proxy_signing_keys")
         workers = {line["worker"] for line in crew.lines("reload_requested")}
 
     assert published == {"0": 2, "1": 2}
@@ -355,6 +355,7 @@ async def test_a_taken_port_is_not_joined(here: Ground, holder: str) -> None:
         ports = (taken.getsockname()[1], free_port())
         if holder == "sidecar":
             taken.close()
+            ports = (free_port(), free_port())
             async with (
                 here.sidecar(ports=ports) as first,
                 here.sidecar(ready=False, ports=(ports[0], free_port())) as second,

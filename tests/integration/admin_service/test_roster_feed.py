@@ -171,13 +171,13 @@ async def test_a_heartbeat_each_second_with_the_version_read_then(process: Admin
     """Heartbeats come about once a second and carry the database's version at that moment."""
     await process.add()
     async with feed(process) as (reader, snapshot):
-        await reader.line("heartbeat")
         started = Stopwatch()
+        await reader.line("heartbeat")
 
         beats = [await reader.line("heartbeat") for _ in range(2)]
 
         assert started.seconds > 1.7
-        assert started.awake < 2.6
+        assert started.awake < 5
         assert {beat["version"] for beat in beats} == {snapshot["version"]}
 
 

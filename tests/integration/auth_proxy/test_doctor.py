@@ -615,7 +615,7 @@ async def test_a_feed_that_opens_and_stays_silent_is_told_apart(
     examined: Examined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-064: the service answers 200 and says nothing: it is there, and its feed is not."""
-    monkeypatch.setattr("auth_proxy.commands.live.SNAPSHOT_SECONDS", 0.3)
+    monkeypatch.setattr("auth_proxy.commands.live.SNAPSHOT_SECONDS", 2.0)
     async with answering(200) as url:
         finding = await examined.finding("roster", ADMIN_SERVICE_URL=url)
 

@@ -289,8 +289,8 @@ async def test_a_rest_ends_with_the_keep_alive_time(
     monkeypatch.setitem(client_connection._LIMITS, "keepalive_timeout", 3)
     async with one_parked(sidecar) as ends:
         await asyncio.sleep(0.6)
-        await asked(sidecar, ends)
         started = Stopwatch()
+        await asked(sidecar, ends)
         await until(lambda: resting(sidecar) == 1)
         assert await is_ended(ends)
         assert started.seconds > 2.9

@@ -408,12 +408,12 @@ async def test_a_slow_answer_is_no_resting_connection(
     async with before_slow_echo(access_key, tmp_path) as (sidecar, token):
         counted = Counted(sidecar)
         async with connected(sidecar) as (reader, writer):
+            started = Stopwatch()
             writer.write(head(sidecar, "/slow5", token=token))
             assert (await answer(reader)).endswith(b"/slow5")
-            started = Stopwatch()
             assert await reader.read() == b""  # now it rested for too long
-            assert started.seconds > 0.1
-            assert started.awake < 1
+            assert started.seconds > 0.6
+            assert started.awake < 1.6
 
     assert counted.quick == 1
 
@@ -477,20 +477,20 @@ async def test_a_stranger_who_falls_silent_is_shed(
 ) -> None:
     """Who proved nobody has as long for the next head as a new connection has for its first."""
     monkeypatch.setattr(parked, "REST_SECONDS", 600.0)  # whom the handler sheds; `test_parked` has the others
-    async with sidecar_under_test(access_key, tmp_path, AUTH_PROXY_HEADER_SECONDS="3") as sidecar:
+    async with sidecar_under_test(access_key, tmp_path, AUTH_PROXY_HEADER_SECONDS="4.5") as sidecar:
         who = sidecar.token(STRANGER)
         async with connected(sidecar) as (reader, writer):
             for _ in range(3):
-                await asyncio.sleep(1.1)
+                await asyncio.sleep(1.6)
                 writer.write(f"GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
                 await answer(reader)
             started = Stopwatch()
             async with asyncio.timeout(20):
                 assert await reader.read() == b""
-            assert started.seconds > 2.7
-            assert started.awake < 4.5
+            assert started.seconds > 4.2
+            assert started.awake < 6
         async with connected(sidecar) as (reader, writer):  # known, and refused: may rest like anybody
-            for pause in (0, 3.2):
+            for pause in (0, 4.7):
                 await asyncio.sleep(pause)
                 writer.write(head(sidecar, token=who))
                 assert b"ENROLLMENT_REQUIRED" in await answer(reader)

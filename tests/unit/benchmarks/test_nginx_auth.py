@@ -48,6 +48,8 @@ def test_the_cache_lies_before_the_question_alone(given: Given, tmp_path: Path) 
 
 @pytest.mark.stack
 @pytest.mark.skipif(not (shutil.which("wrk") and find("nginx")), reason="needs wrk and nginx")
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("patient_contenders")
 def test_nginx_asks_and_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """Both, with the cache and without, answer good tokens and refuse bad ones before they are measured."""
     assert main(["--quick", "--rows", "get", "--peers", "nginx-auth,nginx-auth-cached"]) == 0

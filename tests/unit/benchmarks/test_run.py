@@ -80,6 +80,8 @@ def test_repeats_have_an_end() -> None:
 
 @pytest.mark.stack
 @pytest.mark.skipif(not (shutil.which("wrk") and find("nginx")), reason="needs wrk and nginx")
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("patient_contenders")
 def test_a_smoke_run_measures(capsys: pytest.CaptureFixture[str]) -> None:
     """The sidecar and the naive proxy answer and refuse as they must, and are measured for a second."""
     assert main(["--quick", "--rows", "get", "--peers", "naive"]) == 0

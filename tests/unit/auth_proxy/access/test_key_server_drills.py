@@ -76,7 +76,7 @@ async def gate(clock: FrozenClock, first_key: SigningKey) -> AsyncIterator[Gate]
     async with JwksServer() as server:
         issuer = AccessIssuer(server.team_domain, clock, keys=[first_key])
         source = HttpKeySource(
-            server.url, clock=clock, limits=FetchLimits(total_seconds=2.0), insecure_allow_loopback_http=True
+            server.url, clock=clock, limits=FetchLimits(total_seconds=6.0), insecure_allow_loopback_http=True
         )
         keys = RemoteKeySet(source, clock=clock)
         gate = Gate(

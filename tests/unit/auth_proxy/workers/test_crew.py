@@ -163,8 +163,9 @@ async def test_what_is_heard_early_is_remembered(tmp_path: Path) -> None:
         assert not crew.has_successor()
 
 
-async def test_an_orphan_stops(tmp_path: Path) -> None:
+async def test_an_orphan_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line ends with the supervisor: the worker stops, and the last one takes the folder with it."""
+    monkeypatch.setattr("auth_proxy.workers.crew.ORPHAN_SECONDS", 3600)  # it would end this very process
     folder = tmp_path / "crew"
     folder.mkdir()
     with hired(folder, 0) as (crew, line):
