@@ -94,7 +94,7 @@ from service_kit.web.guard import GuardMetrics, guard_middleware
 from service_kit.web.idempotency import IdempotencyStore
 from service_kit.web.jwks_source import JwksSource, open_jwks_source
 from service_kit.web.measuring import measuring_middleware
-from service_kit.web.ops import Departure, ReadinessCheck, ReadinessGauge, ops_app
+from service_kit.web.ops import Departure, Opening, ReadinessCheck, ReadinessGauge, ops_app
 from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
 
@@ -115,6 +115,7 @@ class Applications:
     ops: web.Application
     departure: Departure = field(default_factory=Departure)
     """To be told when the process is about to stop."""
+    opening: Opening = field(default_factory=Opening)
     opens_when: tuple[ReadinessCheck, ...] = ()
     """What the internal listener is opened for: it knows the sidecars' keys."""
 
@@ -228,11 +229,12 @@ async def create_app(
         sources: list[Part] = [source] if source is not None else []
         parts = (*sources, services.tenants, services.roster, beat, runner)
         internal.cleanup_ctx.append(running(parts, stack.pop_all()))
-    departure = Departure()
-    checks = [departure.check, database_check(database), *([source.readiness] if source else [])]
+    departure, opening = Departure(), Opening()
+    opens_when = (source.readiness,) if source else ()
+    checks = [departure.check, opening.check, database_check(database), *opens_when]
     ops = ops_app(registry, checks, ready=ReadinessGauge(registry, _NAMESPACE, checks))
     shown.mount(ops)
-    return Applications(internal, ops, departure, (source.readiness,) if source else ())
+    return Applications(internal, ops, departure, opening, opens_when)
 
 
 def endpoints(services: Services, panel: PanelServices) -> tuple[Endpoint, ...]:

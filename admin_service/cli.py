@@ -133,7 +133,9 @@ def _run(_arguments: argparse.Namespace) -> int:
                 Site("internal", settings.listen, apps.internal, opens_when=apps.opens_when),
                 Site("operations", settings.ops_listen, apps.ops, outlasts=True),
             ]
+            apps.opening.is_awaited = True
             async with serving(sites):
+                apps.opening.is_awaited = False
                 await stop.wait()
                 apps.departure.has_begun = True
 

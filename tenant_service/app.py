@@ -40,7 +40,7 @@ from service_kit.web.guard import GuardMetrics, guard_middleware
 from service_kit.web.idempotency import IdempotencyStore
 from service_kit.web.jwks_source import JwksSource, open_jwks_source
 from service_kit.web.measuring import measuring_middleware
-from service_kit.web.ops import Departure, Readiness, ReadinessCheck, ReadinessGauge, ops_app
+from service_kit.web.ops import Departure, Opening, Readiness, ReadinessCheck, ReadinessGauge, ops_app
 from service_kit.web.paging import CursorCodec
 from service_kit.web.problems import problem_middleware
 from tenant_service import api_document, attention
@@ -89,6 +89,7 @@ class Applications:
     """For tenants' own hosts; it uses the database of `internal`, and must end before it."""
     departure: Departure = field(default_factory=Departure)
     """To be told when the process is about to stop."""
+    opening: Opening = field(default_factory=Opening)
     opens_when: tuple[ReadinessCheck, ...] = ()
     """What the internal listener is opened for: it knows the sidecars' keys."""
 
@@ -142,13 +143,13 @@ def create_app(
     mount(internal, (*endpoints(), *runtime_endpoints()))
     shown = Shown()
     internal.cleanup_ctx.append(_resources(settings, clock, registry, (source, door.source), shown))
-    departure = Departure()
+    departure, opening = Departure(), Opening()
     keys_checks = [*([source.readiness] if source else []), *door.checks]
-    checks = [departure.check, _database_check(internal), *keys_checks]
+    checks = [departure.check, opening.check, _database_check(internal), *keys_checks]
     ops = ops_app(registry, checks, ready=ReadinessGauge(registry, _NAMESPACE, checks))
     shown.mount(ops)
     opens_when = (source.readiness,) if source else ()
-    return Applications(internal, ops, public_app(internal, registry, clock), departure, opens_when)
+    return Applications(internal, ops, public_app(internal, registry, clock), departure, opening, opens_when)
 
 
 def _key_source(settings: TenantSettings, clock: Clock) -> tuple[PublicKeys, JwksSource]:

@@ -90,7 +90,9 @@ def _run(settings: TenantSettings, _arguments: argparse.Namespace) -> int:
             Site("public", settings.public_listen, apps.public, _PUBLIC_OPTIONS, head_seconds=15.0),
             Site("operations", settings.ops_listen, apps.ops, outlasts=True),
         ]
+        apps.opening.is_awaited = True
         async with serving(sites):
+            apps.opening.is_awaited = False
             await stop.wait()
             apps.departure.has_begun = True
 

@@ -88,6 +88,29 @@ async def test_start_serve_and_stop(tmp_path: Path, environ: dict[str, str], vou
             assert started.awake < 15  # half of what a drain may take
 
 
+async def test_it_is_ready_when_its_listener_is_open(tmp_path: Path, environ: dict[str, str]) -> None:
+    """Who asks whether it is ready is told no until the internal listener takes requests."""
+    keys = Path(environ["INTERNAL_JWKS_FILE"])
+    text = keys.read_text()
+    keys.unlink()
+    async with running(tmp_path, environ) as process, client(tmp_path / "ops.sock") as ops:
+        async with ops.get("/readyz") as response:
+            before = {each["name"]: each["ready"] for each in (await response.json())["checks"]}
+        keys.write_text(text)
+        status = 503
+        async with asyncio.timeout(20):
+            while status != 200:
+                async with ops.get("/readyz") as response:
+                    status = response.status
+        assert _is_listening(tmp_path / "admin.sock")
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = await process.stderr.read()
+
+    assert before["identity_keys"] is False
+    assert before["open"] is False or b"opened_unready" in said
+
+
 async def test_a_second_process_on_one_sqlite_file_is_refused(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:

@@ -104,6 +104,8 @@ async def test_a_service_from_its_first_start_to_its_end(environ: Mapping[str, s
         status, said = await ended(process)
 
     assert '"identity_keys", "ready": false' in not_ready
+    assert '"open", "ready": false' in not_ready or "opened_unready" in said
+    assert '"open", "ready": true' in ready
     assert '"database", "ready": true' in ready
     assert made.status == 201
     assert status == 0
